@@ -1,0 +1,92 @@
+"""`countermark demo`: the whole story, on a checkpoint small enough to read."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import tempfile
+from pathlib import Path
+
+import click
+
+from countermark.cli.options import framed
+from countermark.cli.output import Output
+
+__all__ = ["command"]
+
+_TENSORS = ("embed.weight", "layers.0.attention.q_proj", "layers.0.mlp.up_proj", "head.weight")
+_ROWS, _COLUMNS = 64, 64
+
+
+@click.command("demo", short_help="Sign, verify, tamper, refuse.")
+@framed
+def command(output: Output) -> int:
+    """Make a small checkpoint, sign it, verify it, flip one bit, and watch it be refused."""
+    from countermark.signing.examine import examine
+    from countermark.signing.keys import generate
+    from countermark.signing.places import default_signature, evidence_files
+    from countermark.signing.sign import Identity, sign_snapshot, write_signed
+    from countermark.signing.signatures import Trust
+    from countermark.signing.snapshot import SnapshotOptions, take_snapshot
+    from countermark.signing.verdict import Outcome
+
+    with tempfile.TemporaryDirectory(prefix="countermark-demo-") as folder:
+        model = Path(folder) / "tiny-model"
+        _make_checkpoint(model)
+        output.line("made", f"{model.name}: model.safetensors with {len(_TENSORS)} tensors")
+
+        key = generate("ec-p256")
+        signature = default_signature(model)
+        snapshot = take_snapshot(model, SnapshotOptions(), exclude=evidence_files(signature))
+        write_signed(sign_snapshot(snapshot, [Identity(key=key)]), signature)
+        output.line("signed", f"{signature.name}, by key {key.public_key.key_id[:16]}…")
+
+        trust = Trust(public_keys=(key.public_key,))
+        before = examine(model, signature, trust)
+        output.line(before.outcome.value, "every tensor is as signed", tone="good")
+
+        _flip_one_bit(model / "model.safetensors")
+        output.line("tampered", "one bit of the weights was flipped", tone="note")
+        after = examine(model, signature, trust)
+        output.line("refused", after.sentence, tone="bad")
+
+    tensors = [change.name for finding in after.findings for change in finding.tensors]
+    output.document(
+        {
+            "schema": "countermark/demo/v1",
+            "verdict": "done",
+            "before": before.outcome.value,
+            "after": after.outcome.value,
+            "tensors": tensors,
+        }
+    )
+    worked = (before.outcome, after.outcome) == (Outcome.VERIFIED, Outcome.TAMPERED)
+    return 0 if worked and len(tensors) == 1 else 1
+
+
+def _make_checkpoint(model: Path) -> None:
+    """Write a model folder with one safetensors file of random F32 tensors."""
+    model.mkdir()
+    size = _ROWS * _COLUMNS * 4
+    header = {
+        name: {
+            "dtype": "F32",
+            "shape": [_ROWS, _COLUMNS],
+            "data_offsets": [index * size, (index + 1) * size],
+        }
+        for index, name in enumerate(_TENSORS)
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    noise = random.Random(0)  # noqa: S311 - weights for a demonstration, not a secret
+    values = [noise.uniform(-1, 1) for _ in range(_ROWS * _COLUMNS * len(_TENSORS))]
+    data = struct.pack(f"<{len(values)}f", *values)
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    (model / "config.json").write_text(json.dumps({"hidden_size": _COLUMNS}) + "\n")
+
+
+def _flip_one_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-(_ROWS * _COLUMNS * 4) - 1] ^= 0x01  # The last byte of the last tensor but one.
+    file.write_bytes(data)

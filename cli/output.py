@@ -1,0 +1,97 @@
+"""What commands print: one screen for people, one document for programs.
+
+Results go to standard output, also when they are refusals; notes, hints and progress go to
+standard error. Every name that came out of a file is escaped before it gets here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import click
+
+from countermark import Error
+
+__all__ = ["Output", "human_bytes"]
+
+_DIM, _GOOD, _BAD, _NOTE = "bright_black", "green", "red", "yellow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where and how one command prints.
+
+    Attributes:
+        format: `human`, `json` or `quiet`.
+        progress: Whether a progress bar may be drawn.
+
+    """
+
+    format: str
+    progress: bool = True
+
+    def line(self, label: str, text: str, *, tone: str = "") -> None:
+        """Print one labelled line of a result, for people."""
+        if self.format == "human":
+            colour = {"good": _GOOD, "bad": _BAD, "note": _NOTE}.get(tone)
+            click.echo(f"{_styled(f'{label:<12}', colour, sys.stdout)} {text}")
+
+    def note(self, text: str, hint: str = "") -> None:
+        """Print something the reader should know, on standard error."""
+        if self.format == "human":
+            click.echo(f"{_styled('note:', _NOTE, sys.stderr)} {text}", err=True)
+            self.hint(hint)
+
+    def hint(self, hint: str) -> None:
+        """Print what to do, on standard error."""
+        if hint and self.format == "human":
+            click.echo(f"{_styled('  do:', _DIM, sys.stderr)} {hint}", err=True)
+
+    def document(self, document: Mapping[str, object]) -> None:
+        """Print the JSON document of a result."""
+        if self.format == "json":
+            click.echo(json.dumps(document, indent=2, ensure_ascii=True))
+
+    def error(self, error: Error) -> None:
+        """Print a refusal that was raised, in this output's format."""
+        self.document(
+            {
+                "schema": "countermark/error/v1",
+                "verdict": "error",
+                "error": {"code": error.code, "message": str(error), "hint": error.hint},
+            }
+        )
+        if self.format != "json":
+            label = _styled(f"error[{error.code}]:", _BAD, sys.stderr)
+            click.echo(f"countermark: {label} {error}", err=True)
+            if error.hint and self.format == "human":
+                click.echo(f"  do: {error.hint}", err=True)
+
+    def progress_bar(self, what: str) -> Callable[[int, int], None] | None:
+        """Return a function that draws (done, total) in bytes, or None if nobody looks."""
+        if self.format != "human" or not self.progress or not sys.stderr.isatty():
+            return None
+        from countermark.cli.progress import bar
+
+        return bar(what)
+
+
+def human_bytes(count: int) -> str:
+    """Return a length for people: `91.0 MB`, decimal as disks are sold."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _styled(text: str, colour: str | None, stream: object) -> str:
+    isatty = getattr(stream, "isatty", lambda: False)
+    if colour is None or os.environ.get("NO_COLOR") or not isatty():
+        return text
+    return click.style(text, fg=colour)

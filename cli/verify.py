@@ -1,0 +1,158 @@
+"""`countermark verify`: may I rely on this model?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from countermark.cli.exits import EXIT_OF
+from countermark.cli.options import (
+    EXISTING_FILE,
+    PATH,
+    cache_option,
+    framed,
+    model_argument,
+    relative_to_model,
+)
+from countermark.cli.output import Output
+
+if TYPE_CHECKING:
+    from countermark.signing import Trust
+
+__all__ = ["command"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _weakening(name: str, text: str) -> Callable[[F], F]:
+    """Add a flag that accepts more than usual; no environment variable can set it."""
+    return click.option(name, is_flag=True, help=text, allow_from_autoenv=False)
+
+
+@click.command("verify", short_help="Verify a model against its signature.")
+@model_argument
+@click.option("--signature", type=PATH, help="The bundle. [default: model.sig in or beside MODEL]")
+@click.option(
+    "--public-key",
+    "public_keys",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="PEM key that must have signed. Given again, all of them must.",
+)
+@click.option(
+    "--cert-chain",
+    "cert_chains",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="PEM certificates that the signer's certificate must lead to.",
+)
+@click.option(
+    "--identity",
+    "identities",
+    multiple=True,
+    help="Whose certificate: email:…, uri:… or dns:…, * within one part. Any one of them.",
+)
+@click.option(
+    "--tsa-chain",
+    "tsa_chains",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="PEM roots of timestamp authorities; certificates are judged at the stamped time.",
+)
+@click.option(
+    "--ignore-path",
+    "ignore_paths",
+    type=PATH,
+    multiple=True,
+    allow_from_autoenv=False,
+    help="Do not look at this file or folder.",
+)
+@_weakening("--ignore-unsigned", "Accept files that nobody signed, but no weights.")
+@_weakening("--partial", "Signed files may be absent: exit 15, with what is covered.")
+@_weakening("--accept-partial", "As --partial, and exit 0 if all that is here is as signed.")
+@_weakening("--allow-uncovered-weights", "Accept weights that the signature does not cover.")
+@click.option("--no-ignore-git", is_flag=True, help="Check .git and its like, too.")
+@click.option("--thorough", is_flag=True, help="Recompute every signed digest, not the fastest.")
+@cache_option
+@framed
+def command(
+    output: Output,
+    model: Path,
+    signature: Path | None,
+    public_keys: tuple[Path, ...],
+    cert_chains: tuple[Path, ...],
+    identities: tuple[str, ...],
+    tsa_chains: tuple[Path, ...],
+    ignore_paths: tuple[Path, ...],
+    ignore_unsigned: bool,
+    partial: bool,
+    accept_partial: bool,
+    allow_uncovered_weights: bool,
+    no_ignore_git: bool,
+    thorough: bool,
+    cache: Path | None,
+) -> int:
+    """Verify MODEL: a folder, a single file, or a snapshot in a Hugging Face cache.
+
+    Say whose signature counts with --public-key, or with --cert-chain and --identity. Nothing
+    is fetched, and nothing in the model is run.
+    """
+    from countermark.cli.verdicts import print_verdict
+    from countermark.signing.examine import VerifyOptions, examine
+    from countermark.signing.places import find_signature
+
+    if identities and not cert_chains:
+        raise click.UsageError("--identity needs --cert-chain")
+    options = VerifyOptions(
+        ignore_paths=relative_to_model(model, ignore_paths, must_exist=False),
+        ignore_unsigned=ignore_unsigned,
+        partial=partial,
+        accept_partial=accept_partial,
+        allow_uncovered_weights=allow_uncovered_weights,
+        skip_git=not no_ignore_git,
+        thorough=thorough,
+    )
+    trust = _trust(public_keys, cert_chains, identities, tsa_chains)
+    known = None
+    if cache is not None:
+        from countermark.cli.secrets import cache_key
+        from countermark.signing.cache import DigestCache
+
+        known = DigestCache.load(cache, cache_key())
+    verdict = examine(
+        model,
+        signature or find_signature(model),
+        trust,
+        options,
+        cache=known,
+        progress=output.progress_bar("verifying"),
+    )
+    if known is not None:
+        known.save()
+    print_verdict(output, verdict)
+    return EXIT_OF[verdict.outcome]
+
+
+def _trust(
+    public_keys: tuple[Path, ...],
+    cert_chains: tuple[Path, ...],
+    identities: tuple[str, ...],
+    tsa_chains: tuple[Path, ...],
+) -> Trust:
+    from countermark.signing.keys import load_public_key
+    from countermark.signing.signatures import Trust
+
+    keys = tuple(load_public_key(path.read_bytes()) for path in public_keys)
+    if not cert_chains and not tsa_chains:
+        return Trust(public_keys=keys)
+    from countermark.cli.certificates import read_certificates
+
+    return Trust(
+        public_keys=keys,
+        roots=read_certificates(cert_chains),
+        identities=identities,
+        tsa_roots=read_certificates(tsa_chains),
+    )

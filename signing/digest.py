@@ -1,0 +1,298 @@
+"""Bytes to digests: one read of each file feeds every digest that is wanted of it.
+
+Files are read largest first by more threads than there are cores (both hash libraries
+release the GIL), through a buffer whose size does not depend on the file's. Each file is
+opened without following links and must be the very one the walk saw; it is looked at again
+when the last byte is read, so a file that changes meanwhile is an error and not a digest.
+
+Reads go through `readinto`: a mapped file that is truncated kills the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from countermark.signing.errors import FileChangedError, MalformedSafetensorsError
+from countermark.signing.filekinds import HEAD_BYTES, kind_of_head
+from countermark.signing.manifest import Shard
+from countermark.signing.names import printable
+from countermark.signing.safetensors import SafetensorsHeader, read_header
+from countermark.signing.trees import FileTree, TreeBuilder, segments_of
+from countermark.signing.walk import FileIdentity, ModelFile
+
+__all__ = ["FileDigest", "Job", "Plan", "digest_files", "open_unchanged"]
+
+_BUFFER_BYTES = 1 << 20
+_INLINE_BYTES = 8 << 20
+_POLL_S = 0.1
+
+
+class _Hasher(Protocol):
+    def update(self, data: memoryview, /) -> object: ...
+    def hexdigest(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which digests to take of a file.
+
+    Attributes:
+        algorithm: `sha256`, `blake2b` or `blake3` over the whole file; None for none.
+        shard_bytes: Digest ranges of this length instead of the whole file.
+        trees: Also build the block tree, and for safetensors the tensor tree.
+
+    """
+
+    algorithm: str | None
+    shard_bytes: int | None = None
+    trees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to digest, and how."""
+
+    file: ModelFile
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """What one read of one file gave.
+
+    Attributes:
+        file: The file that was read.
+        kind: As `filekinds` sees it, name and first bytes.
+        algorithm: Of `digest` and `shards`; empty if neither was planned.
+        digest: Whole-file digest in lowercase hex; empty if not planned.
+        shards: Range digests; empty if not planned.
+        tree: Block and tensor tree; None if not planned.
+        malformed: Why the file's safetensors header was refused; empty if it was not.
+
+    """
+
+    file: ModelFile
+    kind: str
+    algorithm: str = ""
+    digest: str = ""
+    shards: tuple[Shard, ...] = ()
+    tree: FileTree | None = None
+    malformed: str = ""
+
+
+def digest_files(
+    jobs: Sequence[Job],
+    *,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[FileDigest]:
+    """Digest files, in parallel where that pays; results are in the order of `jobs`.
+
+    Args:
+        jobs: What to read.
+        threads: How many readers; default twice the cores, at most one per file.
+        progress: Called from the calling thread with the total of bytes read so far.
+
+    Raises:
+        FileChangedError: A file is not, or does not stay, the one the walk saw.
+        OSError: A file cannot be read.
+
+    """
+    pool = _Pool(jobs)
+    small = sum(job.file.identity.size_bytes for job in jobs) <= _INLINE_BYTES
+    count = min(len(jobs), threads or 2 * (os.cpu_count() or 1))
+    if (small or count == 1) and progress is None:
+        pool.work()
+    elif count:
+        pool.run(count, progress)
+    return pool.results()
+
+
+class _Pool:
+    """Readers that take the largest remaining file each, until one of them fails."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        order = sorted(
+            range(len(jobs)), key=lambda index: jobs[index].file.identity.size_bytes, reverse=True
+        )
+        self._jobs = jobs
+        self._pending = deque(order)
+        self._results: list[FileDigest | None] = [None] * len(jobs)
+        self._stop = False
+        self._done_bytes = 0
+
+    def run(self, count: int, progress: Callable[[int], None] | None) -> None:
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+        with ThreadPoolExecutor(count) as executor:
+            workers = {executor.submit(self.work) for _ in range(count)}
+            try:
+                pending = workers
+                while pending:
+                    timeout = _POLL_S if progress else None
+                    done, pending = wait(pending, timeout, return_when=FIRST_EXCEPTION)
+                    if progress:
+                        progress(self._done_bytes)
+                    for worker in done:
+                        worker.result()
+            finally:
+                self._stop = True  # Neither a failure nor an interrupt leaves readers behind.
+
+    def work(self) -> None:
+        reader = _Reader(self._on_bytes)
+        while not self._stop:
+            try:
+                index = self._pending.popleft()
+            except IndexError:
+                return
+            self._results[index] = reader.digest(self._jobs[index])
+
+    def results(self) -> list[FileDigest]:
+        return [result for result in self._results if result is not None]
+
+    def _on_bytes(self, count: int) -> None:
+        # Progress only: two threads may lose an update to each other, and that is fine.
+        self._done_bytes += count
+        if self._stop:
+            raise InterruptedError("another file failed, or the user did not want to wait")
+
+
+class _Reader:
+    """One thread's buffer, and the loop that fills it."""
+
+    def __init__(self, on_bytes: Callable[[int], None]) -> None:
+        self._view = memoryview(bytearray(_BUFFER_BYTES))
+        self._on_bytes = on_bytes
+
+    def digest(self, job: Job) -> FileDigest:
+        with open_unchanged(job.file) as descriptor:
+            return self._read(descriptor, job)
+
+    def _read(self, descriptor: int, job: Job) -> FileDigest:
+        file, plan = job.file, job.plan
+        size = file.identity.size_bytes
+        header, malformed, head = None, "", b""
+        if plan.trees:
+            header, malformed = _safetensors_header(descriptor, file)
+        builder = TreeBuilder(segments_of(header, size), header) if plan.trees else None
+        whole = _hasher(plan.algorithm) if plan.algorithm and not plan.shard_bytes else None
+        ranges = _Ranges(plan) if plan.shard_bytes else None
+        remaining = size
+        while remaining:
+            count = os.readv(descriptor, [self._view[: min(remaining, _BUFFER_BYTES)]])
+            if not count:
+                raise _changed(file, "was truncated while it was read")
+            chunk = self._view[:count]
+            if remaining == size:
+                head = bytes(chunk[:HEAD_BYTES])
+            if whole is not None:
+                whole.update(chunk)
+            if ranges is not None:
+                ranges.update(chunk)
+            if builder is not None:
+                builder.update(chunk)
+            remaining -= count
+            self._on_bytes(count)
+        return FileDigest(
+            file=file,
+            kind=kind_of_head(file.path, head),
+            algorithm=plan.algorithm or "",
+            digest=whole.hexdigest() if whole is not None else "",
+            shards=ranges.finish() if ranges is not None else (),
+            tree=builder.finish() if builder is not None else None,
+            malformed=malformed,
+        )
+
+
+@contextmanager
+def open_unchanged(file: ModelFile) -> Iterator[int]:
+    """Open the very file that the walk saw, and make sure it is still that at the end.
+
+    Yields:
+        A file descriptor for reading; closed on exit.
+
+    Raises:
+        FileChangedError: The file was replaced, written, truncated or removed.
+
+    """
+    try:
+        descriptor = os.open(
+            file.location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+    except FileNotFoundError as e:
+        raise _changed(file, "vanished before it was read") from e
+    except OSError as e:
+        if e.errno == errno.ELOOP:
+            raise _changed(file, "became a symbolic link before it was read") from e
+        raise
+    try:
+        if FileIdentity.of(os.fstat(descriptor)) != file.identity:
+            raise _changed(file, "was written or replaced before it was read")
+        yield descriptor
+        if FileIdentity.of(os.fstat(descriptor)) != file.identity:
+            raise _changed(file, "was written while it was read")
+    finally:
+        os.close(descriptor)
+
+
+class _Ranges:
+    """Digests over consecutive ranges of equal length (OMS v1.0 section 6.3.2)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._algorithm = plan.algorithm or "sha256"
+        self._length = plan.shard_bytes or 0
+        self._hasher = _hasher(self._algorithm)
+        self._start = self._position = 0
+        self._shards: list[Shard] = []
+
+    def update(self, chunk: memoryview) -> None:
+        while chunk:
+            room = self._start + self._length - self._position
+            part, chunk = chunk[:room], chunk[room:]
+            self._hasher.update(part)
+            self._position += len(part)
+            if len(part) == room:
+                self._close()
+
+    def finish(self) -> tuple[Shard, ...]:
+        if self._position > self._start:
+            self._close()
+        return tuple(self._shards)
+
+    def _close(self) -> None:
+        self._shards.append(Shard(self._start, self._position, self._hasher.hexdigest()))
+        self._start = self._position
+        self._hasher = _hasher(self._algorithm)
+
+
+def _safetensors_header(descriptor: int, file: ModelFile) -> tuple[SafetensorsHeader | None, str]:
+    if not file.path.endswith(".safetensors"):
+        return None, ""
+    try:
+        return read_header(
+            lambda offset, count: os.pread(descriptor, count, offset), file.identity.size_bytes
+        ), ""
+    except MalformedSafetensorsError as e:
+        return None, str(e)
+
+
+def _hasher(algorithm: str) -> _Hasher:
+    if algorithm == "blake3":
+        from blake3 import blake3
+
+        return blake3()
+    return hashlib.new(algorithm, usedforsecurity=True)
+
+
+def _changed(file: ModelFile, what: str) -> FileChangedError:
+    return FileChangedError(
+        f"{printable(file.path)} {what}",
+        hint="make sure that nothing writes to the model, then try again",
+    )

@@ -1,0 +1,339 @@
+"""Files against their signed manifest: steps 4 to 6 of verification."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from countermark.signing import leaves as leaves_format
+from countermark.signing.cache import BLOCKS, DigestCache
+from countermark.signing.compare import (
+    Matching,
+    Pair,
+    bytes_of,
+    is_as_signed,
+    match_files,
+    plan_jobs,
+)
+from countermark.signing.digest import FileDigest, Job, Plan, digest_files
+from countermark.signing.errors import MalformedError
+from countermark.signing.explain import (
+    explain_change,
+    explain_extra,
+    explain_missing,
+    pair_renamed,
+)
+from countermark.signing.filekinds import is_weights, kind_of_name
+from countermark.signing.leaves import FileLeaves
+from countermark.signing.manifest import FileEntry, Manifest
+from countermark.signing.names import printable
+from countermark.signing.places import evidence_files, leaves_file
+from countermark.signing.snapshot import read_all
+from countermark.signing.verdict import (
+    Check,
+    Coverage,
+    Finding,
+    Outcome,
+    Uncovered,
+    failed,
+    held,
+    warned,
+)
+from countermark.signing.walk import GIT_NAMES, ModelFile, ModelTree, walk
+
+__all__ = ["FilesExamined", "VerifyOptions", "examine_files"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOptions:
+    """What the caller accepts beyond "exactly what was signed".
+
+    Attributes:
+        ignore_paths: POSIX paths below the root that are not looked at.
+        ignore_unsigned: Files that nobody signed may lie around, but no weights.
+        partial: Signed files may be absent; the verdict is then inconclusive.
+        accept_partial: ... or verified, for those that are here.
+        allow_uncovered_weights: Weights may lie here that the signature does not cover.
+        skip_git: Leave git's own files at the top unchecked, as OMS does.
+        thorough: Recompute every signed digest of each file, not only the fastest.
+
+    """
+
+    ignore_paths: tuple[str, ...] = ()
+    ignore_unsigned: bool = False
+    partial: bool = False
+    accept_partial: bool = False
+    allow_uncovered_weights: bool = False
+    skip_git: bool = True
+    thorough: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesExamined:
+    """What steps 4 to 6 found; `files` are those that are as signed."""
+
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    files: tuple[ModelFile, ...]
+
+
+def examine_files(
+    model: Path,
+    manifest: Manifest,
+    options: VerifyOptions,
+    *,
+    signature: Path,
+    cache: DigestCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FilesExamined:
+    """Compare a model with the manifest that was signed.
+
+    Raises:
+        ModelError: The model cannot be read safely.
+        MalformedError: Manifest and model are not of one shape.
+        OSError: The disk refused.
+
+    """
+    tree = walk(
+        model,
+        ignored=list(_ignored(manifest, options)),
+        allow_symlinks=manifest.allow_symlinks,
+        exclude=evidence_files(signature),
+        skip_git=options.skip_git,
+    )
+    matching = match_files(manifest, tree)
+    jobs, cached = plan_jobs(matching.pairs, manifest, cache=cache, thorough=options.thorough)
+    digests = read_all(jobs, cache=cache, progress=progress)
+    entries = {pair.file.path: pair.entry for pair in matching.pairs}
+    bad = [found for found in digests if not is_as_signed(entries[found.file.path], found)]
+    findings = [
+        *_changed(bad, entries, manifest, signature),
+        *_displaced(matching, manifest, options),
+    ]
+    coverage = _coverage(manifest, tree, matching, digests, cached, options)
+    wrong = {found.file.path for found in bad}
+    return FilesExamined(
+        checks=tuple(
+            itertools.chain(
+                _integrity_checks(findings, matching, coverage, options),
+                _coverage_checks(coverage, options),
+                (
+                    warned("malformed-safetensors", f"{printable(d.file.path)}: {d.malformed}")
+                    for d in digests
+                    if d.malformed
+                ),
+            )
+        ),
+        findings=tuple(findings),
+        coverage=coverage,
+        files=tuple(pair.file for pair in matching.pairs if pair.file.path not in wrong),
+    )
+
+
+def _ignored(manifest: Manifest, options: VerifyOptions) -> Iterator[tuple[str, str]]:
+    for path in options.ignore_paths:
+        yield path, "ignored-by-you"
+    for path in manifest.ignore_paths:
+        # With skip_git off, the caller wants git's files checked, whatever the signer says.
+        if options.skip_git or path not in GIT_NAMES:
+            yield path.rstrip("/"), "ignored-by-signer"
+
+
+def _changed(
+    bad: Sequence[FileDigest],
+    entries: Mapping[str, FileEntry],
+    manifest: Manifest,
+    signature: Path,
+) -> Iterator[Finding]:
+    leaves = _load_leaves(signature) if bad else {}
+    for found in bad:
+        entry = entries[found.file.path]
+        yield explain_change(
+            entry,
+            found,
+            hash_type=manifest.hash_type,
+            leaves=_checked_leaves(entry, leaves.get(entry.path)),
+        )
+
+
+def _load_leaves(signature: Path) -> Mapping[str, FileLeaves]:
+    """Read the leaves file; it only explains, so a bad one explains nothing."""
+    try:
+        with leaves_file(signature).open("rb") as file:
+            return leaves_format.decode(file.read(leaves_format.MAX_LEAVES_BYTES + 1))
+    except (FileNotFoundError, MalformedError):
+        return {}
+
+
+def _checked_leaves(entry: FileEntry, beside: FileLeaves | None) -> FileLeaves | None:
+    if entry.trees is None:
+        return None
+    if entry.trees.blocks is not None:
+        beside = FileLeaves(segments=entry.trees.segments, block_digests=entry.trees.blocks)
+    if beside is None:
+        return None
+    try:
+        leaves_format.check(beside, bytes.fromhex(entry.trees.block_root))
+    except MalformedError:
+        return None
+    return beside
+
+
+def _displaced(matching: Matching, manifest: Manifest, options: VerifyOptions) -> Iterator[Finding]:
+    """Yield findings for names that are missing, new, or exchanged."""
+    if matching.renamed:
+        pair = matching.pairs[0]
+        yield Finding(
+            path=pair.entry.path,
+            kind="renamed",
+            sentence=f"the file was signed as {printable(pair.entry.path)} and is called "
+            f"{printable(pair.file.path)}",
+            hint="give the file back its name",
+            other_path=pair.file.path,
+            size_bytes=pair.file.identity.size_bytes,
+        )
+
+    def has_signed_bytes(entry: FileEntry, file: ModelFile) -> bool:
+        plan = Plan(manifest.hash_type, manifest.shard_bytes)
+        return is_as_signed(entry, digest_files([Job(file, plan)])[0])
+
+    renamed, old, new = pair_renamed(matching.missing, matching.extra, has_signed_bytes)
+    yield from renamed
+    for entry in matching.missing:
+        if entry.path not in old and not (options.partial or options.accept_partial):
+            yield explain_missing(entry)
+    for file in matching.extra:
+        if file.path not in new and not options.ignore_unsigned:
+            yield explain_extra(file)
+
+
+def _coverage(
+    manifest: Manifest,
+    tree: ModelTree,
+    matching: Matching,
+    digests: Sequence[FileDigest],
+    cached: Sequence[Pair],
+    options: VerifyOptions,
+) -> Coverage:
+    kinds = {found.file.path: found.kind for found in digests}
+    uncovered = [
+        Uncovered(path=item.path, reason=item.reason, kind=kind_of_name(item.path.rstrip("/")))
+        for item in tree.skipped
+    ]
+    uncovered.extend(
+        Uncovered(path=file.path, reason="unsigned", kind=kind_of_name(file.path))
+        for file in matching.extra
+    )
+    if options.partial or options.accept_partial:
+        uncovered.extend(
+            Uncovered(path=entry.path, reason="not-present", kind=kind_of_name(entry.path))
+            for entry in matching.missing
+        )
+    flagged = []
+    for pair in matching.pairs:
+        kind = kinds.get(pair.file.path) or kind_of_name(pair.file.path)
+        if kind in ("pickle", "code"):
+            flagged.append((pair.file.path, kind))
+        if pair.file.executable:
+            flagged.append((pair.file.path, "executable"))
+    recomputed = {BLOCKS for found in digests if found.tree is not None}
+    recomputed |= {found.algorithm for found in digests if found.algorithm}
+    return Coverage(
+        files_signed=len(manifest.files),
+        files_checked=len(matching.pairs),
+        files_cached=len(cached),
+        bytes_checked=bytes_of(pair.file for pair in matching.pairs),
+        digests=tuple(sorted(recomputed)),
+        uncovered=tuple(uncovered),
+        flagged=tuple(flagged),
+    )
+
+
+def _integrity_checks(
+    findings: Sequence[Finding],
+    matching: Matching,
+    coverage: Coverage,
+    options: VerifyOptions,
+) -> Iterator[Check]:
+    if not matching.pairs and not findings:
+        yield failed(
+            "nothing-present",
+            Outcome.INCONCLUSIVE,
+            "not one of the signed files is here",
+            "is this the right folder?",
+        )
+    for finding in findings[:_MAX_LISTED]:
+        yield failed(f"file-{finding.kind}", Outcome.TAMPERED, finding.sentence, finding.hint)
+    if len(findings) > _MAX_LISTED:
+        more = len(findings) - _MAX_LISTED
+        yield failed("more-findings", Outcome.TAMPERED, f"and {more} more files are not as signed")
+    if matching.name_unbound:
+        yield warned(
+            "name-not-bound",
+            "the signature does not say what the file is called: it would hold under any name",
+        )
+    if matching.missing and (options.partial or options.accept_partial):
+        here, all_files = coverage.files_checked, coverage.files_signed
+        sentence = f"{here} of {all_files} signed files are here; nothing is said about the others"
+        if options.accept_partial:
+            yield warned("partial", sentence)
+        else:
+            yield failed(
+                "partial",
+                Outcome.INCONCLUSIVE,
+                sentence,
+                "accept that with --accept-partial",
+            )
+    if matching.pairs and not findings:
+        cached = f", {coverage.files_cached} of them cached" if coverage.files_cached else ""
+        yield held(
+            "files-match",
+            f"{coverage.files_checked} file{'s are' if coverage.files_checked != 1 else ' is'} "
+            f"as signed ({coverage.bytes_checked} bytes{cached})",
+        )
+
+
+_MAX_LISTED = 1000
+_REASONS = {
+    "ignored-by-signer": "left out by the signer",
+    "ignored-by-you": "left out at your wish",
+    "git": "git's own",
+    "hub-metadata": "download metadata",
+    "unsigned": "not signed",
+    "empty-directory": "empty folders, which no signature covers",
+}
+
+
+def _coverage_checks(coverage: Coverage, options: VerifyOptions) -> Iterator[Check]:
+    bare = [
+        item
+        for item in coverage.uncovered
+        if is_weights(item.kind) and item.reason in ("ignored-by-signer", "unsigned", "git")
+    ]
+    if bare and not options.allow_uncovered_weights:
+        yield failed(
+            "weights-not-covered",
+            Outcome.REFUSED,
+            f"{_listed([item.path for item in bare])}: weights that the signature does not cover",
+            "remove them, or accept them with --allow-uncovered-weights",
+        )
+    for reason, words in _REASONS.items():
+        paths = [item.path for item in coverage.uncovered if item.reason == reason]
+        if paths:
+            yield warned(f"not-covered-{reason}", f"not checked: {_listed(paths)} ({words})")
+    for kind, words in (
+        ("pickle", "pickles: loading one runs whatever it says"),
+        ("code", "code, which runs if it is loaded with trust_remote_code or called"),
+        ("executable", "marked executable, which no signature covers"),
+    ):
+        paths = [path for path, flag in coverage.flagged if flag == kind]
+        if paths:
+            yield warned(f"{kind}-present", f"{_listed(paths)}: {words}")
+
+
+def _listed(paths: Sequence[str]) -> str:
+    shown = ", ".join(printable(path) for path in paths[:3])
+    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"

@@ -1,0 +1,69 @@
+"""File names inside a model: which are safe, how they are ordered, how they are shown.
+
+A name is a POSIX path below the model root, as OMS v1.0 section 6.1.2 defines it. Names
+come from whoever made the evidence, so they are checked before they are joined to
+anything, and escaped before they are shown.
+"""
+
+from __future__ import annotations
+
+import re
+
+from countermark.signing.errors import UnsafeNameError
+
+__all__ = ["MAX_DEPTH", "MAX_NAME_BYTES", "check_name", "is_below", "printable"]
+
+MAX_NAME_BYTES = 4096
+MAX_DEPTH = 64
+
+# Everything a terminal or a log viewer may act on: C0 and C1 controls, bidirectional
+# overrides and isolates, zero-width characters, line and paragraph separators, tags.
+_UNSAFE_TO_PRINT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_DRIVE = re.compile(r"[A-Za-z]:(?:/|$)")  # "C:" and "C:/x", but not a file named "a:b".
+_OBVIOUSLY_FINE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can only mean a file below the model root.
+
+    Raises:
+        UnsafeNameError: It is empty, absolute, has `.` or `..` or empty components, a NUL
+            or a backslash, is longer than `MAX_NAME_BYTES` (UTF-8), or more than
+            `MAX_DEPTH` folders deep.
+
+    """
+    if len(name) <= 255 and _OBVIOUSLY_FINE.fullmatch(name):
+        return name
+    if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise UnsafeNameError(f"a file name of {len(name)} characters")
+    # A backslash separates folders on Windows, so one name would mean two files.
+    if "\\" in name or "\x00" in name:
+        raise UnsafeNameError(f"file name {printable(name)} holds a backslash or NUL")
+    if name.startswith("/") or _DRIVE.match(name):
+        raise UnsafeNameError(f"file name {printable(name)} is absolute")
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        raise UnsafeNameError(f"file name {printable(name)} has an empty, '.' or '..' part")
+    if len(parts) > MAX_DEPTH:
+        raise UnsafeNameError(f"a file name {len(parts)} folders deep, limit {MAX_DEPTH}")
+    return name
+
+
+def is_below(name: str, parent: str) -> bool:
+    """Return whether `name` is `parent` or lies below it; both are safe names."""
+    return name == parent or name.startswith(parent + "/")
+
+
+def printable(name: str) -> str:
+    r"""Return `name` with everything a terminal could act on written as `\xNN` or `\uNNNN`."""
+    return _UNSAFE_TO_PRINT.sub(_escape, name)
+
+
+def _escape(match: re.Match[str]) -> str:
+    point = ord(match.group())
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"

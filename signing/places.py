@@ -1,0 +1,67 @@
+"""Where evidence lies: the signature, the further signatures, and the tree leaves.
+
+model.sig           one Sigstore bundle, which every OMS verifier reads
+model.sigs.jsonl    further bundles over the same statement, one a line
+model.sig.leaves    block digests of the model, for checking parts of it
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from countermark.signing.errors import SignatureNotFoundError
+from countermark.signing.leaves import LEAVES_SUFFIX
+from countermark.signing.names import printable
+
+__all__ = [
+    "SIGNATURE_NAME",
+    "default_signature",
+    "evidence_files",
+    "find_signature",
+    "leaves_file",
+    "set_file",
+]
+
+SIGNATURE_NAME = "model.sig"
+_SET_SUFFIX = ".sigs.jsonl"
+
+
+def default_signature(model: Path) -> Path:
+    """Return where a signature goes if nobody says: inside a folder, beside a file."""
+    return (model if model.is_dir() else model.parent) / SIGNATURE_NAME
+
+
+def find_signature(model: Path) -> Path:
+    """Return the signature that lies inside or beside a model.
+
+    Raises:
+        SignatureNotFoundError: There is none.
+
+    """
+    candidates = [default_signature(model)]
+    if model.is_dir():
+        candidates.append(model.resolve().parent / SIGNATURE_NAME)
+    else:
+        candidates.insert(0, model.with_name(model.name + ".sig"))
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise SignatureNotFoundError(
+        f"no signature: neither {' nor '.join(printable(str(path)) for path in candidates)} exists",
+        hint="pass --signature FILE, or sign the model first",
+    )
+
+
+def set_file(signature: Path) -> Path:
+    """Return where further bundles over the same statement lie."""
+    return signature.with_name(signature.name.removesuffix(".sig") + _SET_SUFFIX)
+
+
+def leaves_file(signature: Path) -> Path:
+    """Return where the tree leaves lie."""
+    return signature.with_name(signature.name + LEAVES_SUFFIX)
+
+
+def evidence_files(signature: Path) -> tuple[Path, ...]:
+    """Return every file that belongs to a signature; none of them is part of the model."""
+    return (signature, set_file(signature), leaves_file(signature))

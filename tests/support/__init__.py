@@ -1,0 +1,1 @@
+"""Helpers of the tests: keys, certificates and models made on the spot."""
