@@ -8,9 +8,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-import click
-
-from countermark.cli.options import framed
+from countermark.cli.options import framed, verb
 from countermark.cli.output import Output
 
 __all__ = ["command"]
@@ -19,7 +17,7 @@ _TENSORS = ("embed.weight", "layers.0.attention.q_proj", "layers.0.mlp.up_proj",
 _ROWS, _COLUMNS = 64, 64
 
 
-@click.command("demo", short_help="Sign, verify, tamper, refuse.")
+@verb("demo", short_help="Sign, verify, tamper, refuse.", examples="countermark demo")
 @framed
 def command(output: Output) -> int:
     """Make a small checkpoint, sign it, verify it, flip one bit, and watch it be refused."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from countermark.cli.exits import EXIT_OF
-from countermark.cli.options import framed
+from countermark.cli.options import framed, verb
 from countermark.cli.output import Output
 from countermark.signing.names import printable
 from countermark.signing.verdict import Outcome
@@ -22,7 +22,13 @@ _MAX_SHOWN = 40
 _SIDE = click.Path(exists=True, path_type=Path)
 
 
-@click.command("diff", short_help="Compare two checkpoints or signatures.")
+@verb(
+    "diff",
+    short_help="Compare two checkpoints or signatures.",
+    examples="""\
+countermark diff llama-base llama-finetuned
+countermark diff v1/model.sig v2/model.sig --exit-code""",
+)
 @click.argument("first", type=_SIDE)
 @click.argument("second", type=_SIDE)
 @click.option("--exit-code", is_flag=True, help="Exit 11 if anything differs.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from countermark.cli.options import EXISTING_FILE, framed
+from countermark.cli.options import EXISTING_FILE, framed, verb
 from countermark.cli.output import Output, human_bytes
 from countermark.signing.names import printable
 
@@ -16,7 +16,14 @@ __all__ = ["command"]
 _MAX_SHOWN = 40
 
 
-@click.command("inspect", short_help="Show what a signature, key or weight file says.")
+@verb(
+    "inspect",
+    short_help="Show what a signature, key or weight file says.",
+    examples="""\
+countermark inspect model/model.sig
+countermark inspect release.pub
+countermark inspect model/model.safetensors --json""",
+)
 @click.argument("file", type=EXISTING_FILE)
 @framed
 def command(output: Output, file: Path) -> int:

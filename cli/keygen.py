@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from countermark.cli.options import PATH, framed
+from countermark.cli.options import EXISTING_FILE, PATH, framed, verb
 from countermark.cli.output import Output
 
 __all__ = ["command"]
@@ -16,14 +15,22 @@ __all__ = ["command"]
 TYPES = ("ec-p256", "ec-p384", "ec-p521", "ed25519", "rsa-3072", "rsa-4096", "ml-dsa-65")
 
 
-@click.command("keygen", short_help="Make a signing key.")
+@verb(
+    "keygen",
+    short_help="Make a signing key.",
+    examples="""\
+countermark keygen release
+countermark keygen release --password-file secret.txt
+countermark keygen later --type ml-dsa-65""",
+)
 @click.argument("prefix", type=PATH)
-@click.option("--type", "kind", type=click.Choice(TYPES), default="ec-p256", show_envvar=True)
+@click.option(
+    "--type", "kind", type=click.Choice(TYPES), default="ec-p256", help="Algorithm and size."
+)
 @click.option(
     "--password-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     help="Encrypt the private key with the first line of this file.",
-    show_envvar=True,
 )
 @framed
 def command(output: Output, prefix: Path, kind: str, password_file: Path | None) -> int:
@@ -36,6 +43,7 @@ def command(output: Output, prefix: Path, kind: str, password_file: Path | None)
     from countermark.cli.secrets import key_password
     from countermark.signing.atomic import write_file
     from countermark.signing.keys import generate
+    from countermark.signing.names import printable
 
     private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     password = key_password(password_file)
@@ -57,9 +65,13 @@ def command(output: Output, prefix: Path, kind: str, password_file: Path | None)
             "encrypted": password is not None,
         }
     )
-    output.line("private key", f"{private} ({'encrypted' if password else 'not encrypted'})")
-    output.line("public key", str(public))
+    secrecy = "encrypted" if password else "not encrypted"
+    output.line("private key", f"{printable(str(private))} ({secrecy})")
+    output.line("public key", printable(str(public)))
     output.line("key id", f"{key.public_key.key_id} ({key.public_key.algorithm})")
-    if password is None and sys.stderr.isatty():
-        output.note("the private key is not encrypted", "use --password-file")
+    if password is None:
+        output.note(
+            "the private key is not encrypted",
+            "keep the file where nobody else reads it, or use --password-file",
+        )
     return 0

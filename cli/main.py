@@ -6,15 +6,23 @@ Verbs are imported when they are used, so that `--version` costs nothing else.
 from __future__ import annotations
 
 import difflib
+import functools
+import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
-from countermark import __version__
-from countermark.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED
+from countermark import Error, __version__
+from countermark.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
+from countermark.cli.output import Output
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 __all__ = ["cli", "main"]
 
@@ -59,7 +67,6 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     context_settings={
-        "auto_envvar_prefix": "COUNTERMARK",
         "show_default": True,
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
@@ -69,32 +76,97 @@ class _Verbs(click.Group):
 def cli() -> None:
     """Sign model weights, and verify them before they load.
 
-    Verification never touches the network. Exit codes: 0 verified or done, 1 error, 2 usage,
-    10 nothing to verify, 11 tampered, 12 not an allowed signer, 13 outside validity,
-    14 malformed evidence, 15 inconclusive, 16 refused, 130 interrupted.
+    Verification never touches the network. Each verb has --help with examples.
+
+    \b
+    Exit codes:
+      0   verified, or done      12   not an allowed signer
+      1   error                  13   outside validity
+      2   usage                  14   malformed evidence
+     10   nothing to verify      15   inconclusive
+     11   tampered               16   refused
+    130   interrupted
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; `arguments` default to the process's own."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    # The process is short and makes no cycles worth collecting, but may hold a manifest of
+    # 100,000 rows, which the collector would walk over and over.
+    gc.disable()
+    given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown escaped, and stops nothing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if "--debug" not in given and not os.environ.get("COUNTERMARK_DEBUG"):
+        sys.excepthook = functools.partial(_our_mistake, _output(given))
+    sys.exit(run(given))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code."""
     try:
         code = cli.main(args=list(arguments), prog_name="countermark", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Exit as e:
         return e.exit_code
-    except click.ClickException as e:
-        e.show()
-        return e.exit_code
+    except click.UsageError as e:
+        if not arguments:
+            e.show()  # All of the help, since nothing was asked.
+        else:
+            _output(arguments).error(_usage(e), EXIT_USAGE)
+        return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("countermark: interrupted", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; say nothing more, also not at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as e:
+        # Standard output is gone, so nobody was told: not success, whatever was found. If
+        # whoever read it has gone (a closed pipe), say nothing more. Python would try again
+        # at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(e, BrokenPipeError):
+            _output(()).error(Error(f"standard output: {e.strerror}"), EXIT_ERROR)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
+
+
+class UsageRefusedError(Error):
+    """A command line that cannot be what somebody meant."""
+
+    code = "usage"
+
+
+class InternalError(Error):
+    """A mistake of ours."""
+
+    code = "internal"
+
+
+def _usage(error: click.UsageError) -> UsageRefusedError:
+    from countermark.signing.names import printable
+
+    path = error.ctx.command_path if error.ctx is not None else "countermark"
+    text = printable(" ".join(error.format_message().split()))
+    return UsageRefusedError(text, hint=f"see '{path} --help'")
+
+
+def _output(arguments: Sequence[str]) -> Output:
+    """Return where to complain while nothing is parsed yet, or parsing failed."""
+    chosen = os.environ.get("COUNTERMARK_FORMAT", "human")
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        if argument == "--json" or (before, argument) == ("--format", "json"):
+            chosen = "json"
+        elif argument.startswith("--format="):
+            chosen = argument.removeprefix("--format=")
+    return Output(format=chosen)
+
+
+def _our_mistake(
+    output: Output, kind: type[BaseException], error: BaseException, _: TracebackType | None
+) -> None:
+    """Say in one line what Python would say in forty, and that it is no verdict."""
+    reason = " ".join(f"{kind.__name__}: {error}".split())[:500]
+    hint = "this is a mistake in countermark; please report it with what --debug prints"
+    output.error(InternalError(ascii(reason)[1:-1], hint=hint), EXIT_ERROR)

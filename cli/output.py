@@ -6,6 +6,7 @@ standard error. Every name that came out of a file is escaped before it gets her
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -27,12 +28,12 @@ class Output:
 
     Attributes:
         format: `human`, `json` or `quiet`.
-        progress: Whether a progress bar may be drawn.
+        bars: Ends whatever progress bar was drawn; None if none may be.
 
     """
 
     format: str
-    progress: bool = True
+    bars: contextlib.ExitStack | None = None
 
     def line(self, label: str, text: str, *, tone: str = "") -> None:
         """Print one labelled line of a result, for people."""
@@ -56,28 +57,33 @@ class Output:
         if self.format == "json":
             click.echo(json.dumps(document, indent=2, ensure_ascii=True))
 
-    def error(self, error: Error) -> None:
+    def error(self, error: Error, exit_code: int) -> None:
         """Print a refusal that was raised, in this output's format."""
         self.document(
             {
                 "schema": "countermark/error/v1",
                 "verdict": "error",
+                "exit_code": exit_code,
                 "error": {"code": error.code, "message": str(error), "hint": error.hint},
             }
         )
         if self.format != "json":
-            label = _styled(f"error[{error.code}]:", _BAD, sys.stderr)
-            click.echo(f"countermark: {label} {error}", err=True)
+            self.complaint(error.code, str(error))
             if error.hint and self.format == "human":
-                click.echo(f"  do: {error.hint}", err=True)
+                click.echo(f"{_styled('  do:', _DIM, sys.stderr)} {error.hint}", err=True)
+
+    def complaint(self, code: str, sentence: str) -> None:
+        """Print one line that even `quiet` prints, on standard error."""
+        label = _styled(f"error[{code}]:", _BAD, sys.stderr)
+        click.echo(f"countermark: {label} {sentence}", err=True)
 
     def progress_bar(self, what: str) -> Callable[[int, int], None] | None:
         """Return a function that draws (done, total) in bytes, or None if nobody looks."""
-        if self.format != "human" or not self.progress or not sys.stderr.isatty():
+        if self.format != "human" or self.bars is None or not sys.stderr.isatty():
             return None
         from countermark.cli.progress import bar
 
-        return bar(what)
+        return bar(what, self.bars)
 
 
 def human_bytes(count: int) -> str:
@@ -92,6 +98,7 @@ def human_bytes(count: int) -> str:
 
 def _styled(text: str, colour: str | None, stream: object) -> str:
     isatty = getattr(stream, "isatty", lambda: False)
-    if colour is None or os.environ.get("NO_COLOR") or not isatty():
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if colour is None or plain or not isatty():
         return text
     return click.style(text, fg=colour)

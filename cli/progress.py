@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 __all__ = ["bar"]
 
 _PATIENCE_S = 1.0
 
 
-def bar(what: str) -> Callable[[int, int], None] | None:
-    """Return a function that draws (done, total) bytes on standard error; None without rich."""
+def bar(what: str, ending: ExitStack) -> Callable[[int, int], None] | None:
+    """Return a function that draws (done, total) bytes on standard error; None without rich.
+
+    When `ending` closes, the bar goes and the cursor comes back, whatever happened.
+    """
     try:
         from rich.console import Console
         from rich.progress import (
@@ -33,6 +37,7 @@ def bar(what: str) -> Callable[[int, int], None] | None:
         console=Console(stderr=True),
         transient=True,
     )
+    ending.callback(progress.stop)
     task = progress.add_task(what, total=None)
     started = time.monotonic()
 

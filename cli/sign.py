@@ -14,6 +14,8 @@ from countermark.cli.options import (
     framed,
     model_argument,
     relative_to_model,
+    unset_by_environment,
+    verb,
 )
 from countermark.cli.output import Output, human_bytes
 
@@ -25,7 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("sign", short_help="Sign a model.")
+@verb(
+    "sign",
+    short_help="Sign a model.",
+    examples="""\
+countermark sign model/ --private-key release.key
+countermark sign model/ --private-key release.key --signing-cert release.pem --cert-chain ca.pem
+countermark sign model/ --private-key release.key --private-key later.key
+countermark sign model/ --private-key release.key --replace --cache digests.json \\
+    --previous model/model.sig""",
+)
 @model_argument
 @click.option(
     "--private-key",
@@ -45,22 +56,34 @@ __all__ = ["command"]
     multiple=True,
     help="Issuers of the certificate, PEM.",
 )
-@click.option("--signature", type=PATH, help="Where to write. [default: model.sig, see below]")
+@click.option("--signature", type=PATH, help="Where to write.  [default: model.sig, see above]")
 @click.option(
-    "--digest", "algorithm", type=click.Choice(["sha256", "blake3", "blake2b"]), default="sha256"
+    "--digest",
+    "algorithm",
+    type=click.Choice(["sha256", "blake3", "blake2b"]),
+    default="sha256",
+    help="What files are signed by.",
 )
 @click.option("--shard-size", type=click.IntRange(min=1), help="OMS shards of this many bytes.")
-@click.option("--no-trees", is_flag=True, help="Leave out block and tensor trees.")
+@click.option("--no-trees", is_flag=True, help="Leave out the block and tensor trees of the files.")
 @click.option(
     "--dialect",
     type=click.Choice(["python", "spec"]),
     default="python",
     help="Whom to write for where OMS and its reference tool differ.",
 )
-@click.option("--ignore-path", "ignore_paths", type=PATH, multiple=True, help="Leave this out.")
-@click.option("--allow-symlinks", is_flag=True, help="Follow links to files inside the model.")
+@unset_by_environment(
+    "--ignore-path",
+    "ignore_paths",
+    type=PATH,
+    multiple=True,
+    help="Leave this file or folder out, and say so in the signature.",
+)
+@unset_by_environment(
+    "--allow-symlinks", is_flag=True, help="Follow links to files inside the model."
+)
 @click.option("--no-ignore-git", is_flag=True, help="Sign .git and its like, too.")
-@click.option("--replace", is_flag=True, help="Replace a signature that is there.")
+@unset_by_environment("--replace", is_flag=True, help="Replace a signature that is there.")
 @cache_option
 @click.option(
     "--previous",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from countermark import Error
 from countermark.cli.exits import EXIT_OF
 from countermark.cli.output import Output, human_bytes
 from countermark.signing.names import printable
@@ -13,9 +16,10 @@ from countermark.signing.verdict import (
     Signer,
     Status,
     Verdict,
+    failed,
 )
 
-__all__ = ["check_document", "print_verdict", "verdict_document"]
+__all__ = ["check_document", "print_verdict", "unsigned", "verdict_document"]
 
 _HEADLINES = {
     Outcome.VERIFIED: "VERIFIED",
@@ -35,6 +39,14 @@ def print_verdict(output: Output, verdict: Verdict) -> None:
     output.document(verdict_document(verdict))
     if output.format == "human":
         _print_human(output, verdict)
+    elif output.format == "quiet" and verdict.outcome is not Outcome.VERIFIED:
+        output.complaint(verdict.code, verdict.sentence)
+
+
+def unsigned(model: Path, error: Error) -> Verdict:
+    """Return the verdict on a model for which no signature was found."""
+    check = failed(error.code, Outcome.NOTHING_TO_VERIFY, str(error), error.hint)
+    return Verdict(subject=str(model), checks=(check,))
 
 
 def _print_human(output: Output, verdict: Verdict) -> None:

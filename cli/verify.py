@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +15,8 @@ from countermark.cli.options import (
     framed,
     model_argument,
     relative_to_model,
+    unset_by_environment,
+    verb,
 )
 from countermark.cli.output import Output
 
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-F = TypeVar("F", bound=Callable[..., object])
 
-
-def _weakening(name: str, text: str) -> Callable[[F], F]:
-    """Add a flag that accepts more than usual; no environment variable can set it."""
-    return click.option(name, is_flag=True, help=text, allow_from_autoenv=False)
-
-
-@click.command("verify", short_help="Verify a model against its signature.")
+@verb(
+    "verify",
+    short_help="Verify a model against its signature.",
+    examples="""\
+countermark verify model/ --public-key release.pub
+countermark verify model/ --cert-chain ca.pem --identity 'email:release@example.org'
+countermark verify model/ --public-key release.pub --partial --json""",
+)
 @model_argument
-@click.option("--signature", type=PATH, help="The bundle. [default: model.sig in or beside MODEL]")
+@click.option("--signature", type=PATH, help="The bundle.  [default: model.sig in or beside MODEL]")
 @click.option(
     "--public-key",
     "public_keys",
@@ -62,18 +63,29 @@ def _weakening(name: str, text: str) -> Callable[[F], F]:
     multiple=True,
     help="PEM roots of timestamp authorities; certificates are judged at the stamped time.",
 )
-@click.option(
+@unset_by_environment(
     "--ignore-path",
     "ignore_paths",
     type=PATH,
     multiple=True,
-    allow_from_autoenv=False,
     help="Do not look at this file or folder.",
 )
-@_weakening("--ignore-unsigned", "Accept files that nobody signed, but no weights.")
-@_weakening("--partial", "Signed files may be absent: exit 15, with what is covered.")
-@_weakening("--accept-partial", "As --partial, and exit 0 if all that is here is as signed.")
-@_weakening("--allow-uncovered-weights", "Accept weights that the signature does not cover.")
+@unset_by_environment(
+    "--ignore-unsigned", is_flag=True, help="Accept files that nobody signed, but no weights."
+)
+@unset_by_environment(
+    "--partial", is_flag=True, help="Signed files may be absent: exit 15, with what is covered."
+)
+@unset_by_environment(
+    "--accept-partial",
+    is_flag=True,
+    help="As --partial, and exit 0 if all that is here is as signed.",
+)
+@unset_by_environment(
+    "--allow-uncovered-weights",
+    is_flag=True,
+    help="Accept weights that the signature does not cover.",
+)
 @click.option("--no-ignore-git", is_flag=True, help="Check .git and its like, too.")
 @click.option("--thorough", is_flag=True, help="Recompute every signed digest, not the fastest.")
 @cache_option
@@ -100,8 +112,9 @@ def command(
     Say whose signature counts with --public-key, or with --cert-chain and --identity. Nothing
     is fetched, and nothing in the model is run.
     """
-    from countermark.cli.verdicts import print_verdict
+    from countermark.cli.verdicts import print_verdict, unsigned
     from countermark.signing.examine import VerifyOptions, examine
+    from countermark.signing.errors import SignatureNotFoundError
     from countermark.signing.places import find_signature
 
     if identities and not cert_chains:
@@ -122,14 +135,17 @@ def command(
         from countermark.signing.cache import DigestCache
 
         known = DigestCache.load(cache, cache_key())
-    verdict = examine(
-        model,
-        signature or find_signature(model),
-        trust,
-        options,
-        cache=known,
-        progress=output.progress_bar("verifying"),
-    )
+    try:
+        verdict = examine(
+            model,
+            signature or find_signature(model),
+            trust,
+            options,
+            cache=known,
+            progress=output.progress_bar("verifying"),
+        )
+    except SignatureNotFoundError as e:
+        verdict = unsigned(model, e)
     if known is not None:
         known.save()
     print_verdict(output, verdict)

@@ -118,7 +118,9 @@ def parse_bundle(data: bytes) -> Bundle:
         case _:
             raise MalformedBundleError("expected mediaType, verificationMaterial and dsseEnvelope")
     if rest:
-        raise MalformedBundleError(f"unknown key {printable(min(map(str, rest)))[:80]} in the bundle")
+        raise MalformedBundleError(
+            f"unknown key {printable(min(map(str, rest)))[:80]} in the bundle"
+        )
     if media_type not in _MEDIA_TYPES:
         raise MalformedBundleError(f"media type {printable(media_type)[:120]} is not one we know")
     payload, signature = _envelope(envelope)

@@ -13,17 +13,17 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from countermark.signing import strict_json
 from countermark.signing.atomic import write_file
-from countermark.signing.digest import FileDigest
+from countermark.signing.digest import FileDigest, Job, digest_files
 from countermark.signing.errors import CacheError, MalformedError
 from countermark.signing.names import printable
 from countermark.signing.walk import FileIdentity
 
-__all__ = ["BLOCKS", "MAX_CACHE_BYTES", "MIN_CACHE_KEY_BYTES", "DigestCache"]
+__all__ = ["BLOCKS", "MAX_CACHE_BYTES", "MIN_CACHE_KEY_BYTES", "DigestCache", "read_all"]
 
 MAX_CACHE_BYTES = 256 * 1024 * 1024
 MIN_CACHE_KEY_BYTES = 32
@@ -121,6 +121,23 @@ class DigestCache:
     def _mac(self, entries: object) -> str:
         message = _FORMAT.encode() + b"\n" + strict_json.dumps(entries)
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+
+def read_all(
+    jobs: Sequence[Job],
+    *,
+    cache: DigestCache | None,
+    progress: Callable[[int, int], None] | None,
+) -> list[FileDigest]:
+    """Digest files, report (bytes read, bytes to read), and let the cache learn."""
+    total = sum(job.file.identity.size_bytes for job in jobs)
+    digests = digest_files(
+        jobs, progress=None if progress is None else lambda done: progress(done, total)
+    )
+    if cache is not None:
+        for digest in digests:
+            cache.remember(digest)
+    return digests
 
 
 def _name(identity: FileIdentity) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from countermark.signing.cache import BLOCKS, DigestCache
 from countermark.signing.digest import FileDigest, Job, Plan
@@ -19,8 +20,7 @@ from countermark.signing.walk import Layout, ModelFile, ModelTree
 __all__ = ["Matching", "Pair", "is_as_signed", "match_files", "plan_jobs"]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One signed file, and the file on disk that claims to be it."""
 
     entry: FileEntry

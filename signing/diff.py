@@ -14,6 +14,7 @@ from countermark.signing.bundle import MAX_BUNDLE_BYTES, parse_bundle
 from countermark.signing.errors import MalformedError, MalformedStatementError
 from countermark.signing.manifest import FileEntry, Manifest
 from countermark.signing.places import default_signature, evidence_files
+from countermark.signing.signed_trees import signed_tensors
 from countermark.signing.snapshot import SnapshotOptions, take_snapshot
 from countermark.signing.statement_reader import parse_statement
 from countermark.signing.trees import diff_tensors
@@ -115,8 +116,7 @@ def _same(first: FileEntry, second: FileEntry) -> bool:
 
 
 def _changed(path: str, first: FileEntry, second: FileEntry) -> FileDiff:
-    old = first.trees.tensors if first.trees is not None else None
-    new = second.trees.tensors if second.trees is not None else None
+    old, new = signed_tensors(first.trees), signed_tensors(second.trees)
     if old is None or new is None:
         return FileDiff(path=path, change="changed")
     return FileDiff(

@@ -16,16 +16,16 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from countermark.signing.errors import FileChangedError, MalformedSafetensorsError
 from countermark.signing.filekinds import HEAD_BYTES, kind_of_head
 from countermark.signing.manifest import Shard
 from countermark.signing.names import printable
-from countermark.signing.safetensors import SafetensorsHeader, read_header
-from countermark.signing.trees import FileTree, TreeBuilder, segments_of
 from countermark.signing.walk import FileIdentity, ModelFile
+
+if TYPE_CHECKING:
+    from countermark.signing.trees import FileTree, TreeBuilder
 
 __all__ = ["FileDigest", "Job", "Plan", "digest_files", "open_unchanged"]
 
@@ -39,8 +39,7 @@ class _Hasher(Protocol):
     def hexdigest(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Which digests to take of a file.
 
     Attributes:
@@ -55,16 +54,14 @@ class Plan:
     trees: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One file to digest, and how."""
 
     file: ModelFile
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class FileDigest:
+class FileDigest(NamedTuple):
     """What one read of one file gave.
 
     Attributes:
@@ -178,10 +175,8 @@ class _Reader:
     def _read(self, descriptor: int, job: Job) -> FileDigest:
         file, plan = job.file, job.plan
         size = file.identity.size_bytes
-        header, malformed, head = None, "", b""
-        if plan.trees:
-            header, malformed = _safetensors_header(descriptor, file)
-        builder = TreeBuilder(segments_of(header, size), header) if plan.trees else None
+        head = b""
+        builder, malformed = _tree_builder(descriptor, file) if plan.trees else (None, "")
         whole = _hasher(plan.algorithm) if plan.algorithm and not plan.shard_bytes else None
         ranges = _Ranges(plan) if plan.shard_bytes else None
         remaining = size
@@ -272,15 +267,19 @@ class _Ranges:
         self._hasher = _hasher(self._algorithm)
 
 
-def _safetensors_header(descriptor: int, file: ModelFile) -> tuple[SafetensorsHeader | None, str]:
-    if not file.path.endswith(".safetensors"):
-        return None, ""
-    try:
-        return read_header(
-            lambda offset, count: os.pread(descriptor, count, offset), file.identity.size_bytes
-        ), ""
-    except MalformedSafetensorsError as e:
-        return None, str(e)
+def _tree_builder(descriptor: int, file: ModelFile) -> tuple[TreeBuilder, str]:
+    """Return the builder for a file's trees, and why its header was refused, if it was."""
+    from countermark.signing.safetensors import read_header
+    from countermark.signing.trees import TreeBuilder, segments_of
+
+    size = file.identity.size_bytes
+    header, malformed = None, ""
+    if file.path.endswith(".safetensors"):
+        try:
+            header = read_header(lambda offset, count: os.pread(descriptor, count, offset), size)
+        except MalformedSafetensorsError as e:
+            malformed = str(e)
+    return TreeBuilder(segments_of(header, size), header), malformed
 
 
 def _hasher(algorithm: str) -> _Hasher:

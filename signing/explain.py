@@ -18,6 +18,7 @@ from countermark.signing.errors import ModelError
 from countermark.signing.leaves import FileLeaves
 from countermark.signing.manifest import FileEntry
 from countermark.signing.names import printable
+from countermark.signing.signed_trees import signed_tensors
 from countermark.signing.trees import diff_tensors, first_bad_block
 from countermark.signing.verdict import Finding
 from countermark.signing.walk import ModelFile
@@ -192,7 +193,7 @@ def _truncated(entry: FileEntry, found: FileDigest) -> Finding | None:
 
 
 def _tensors(entry: FileEntry, found: FileDigest) -> Finding | None:
-    signed = entry.trees.tensors if entry.trees is not None else None
+    signed = signed_tensors(entry.trees)
     if signed is None or found.tree is None or found.tree.tensor_root is None:
         return None
     changes = diff_tensors(signed, found.tree.tensors)

@@ -11,12 +11,14 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from countermark.signing.errors import MalformedStatementError, MalformedTreeError
 from countermark.signing.manifest import FileEntry, TreeRoots
 from countermark.signing.names import check_name
-from countermark.signing.trees import TensorRoot, parse_tensor_row
+
+if TYPE_CHECKING:
+    from countermark.signing.trees import TensorRoot
 
 __all__ = ["EXTENSION_KEY", "Extension", "encode_extension", "parse_extension"]
 
@@ -26,8 +28,7 @@ _HEX_256 = re.compile(r"[0-9a-f]{64}")
 _MAX_SIZE = 2**62
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
+class Extension(NamedTuple):
     """What one resource's extension says.
 
     Attributes:
@@ -177,6 +178,8 @@ def _tensors(value: object) -> tuple[str | None, tuple[TensorRoot, ...] | None]:
 
 
 def _tensor_rows(rows: list[object]) -> tuple[TensorRoot, ...]:
+    from countermark.signing.trees import parse_tensor_row
+
     try:
         return tuple(parse_tensor_row(row) for row in rows)
     except MalformedTreeError as e:

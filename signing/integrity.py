@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from countermark.signing import leaves as leaves_format
-from countermark.signing.cache import BLOCKS, DigestCache
+from countermark.signing.cache import BLOCKS, DigestCache, read_all
 from countermark.signing.compare import (
     Matching,
     Pair,
@@ -18,19 +17,10 @@ from countermark.signing.compare import (
     plan_jobs,
 )
 from countermark.signing.digest import FileDigest, Job, Plan, digest_files
-from countermark.signing.errors import MalformedError
-from countermark.signing.explain import (
-    explain_change,
-    explain_extra,
-    explain_missing,
-    pair_renamed,
-)
 from countermark.signing.filekinds import is_weights, kind_of_name
-from countermark.signing.leaves import FileLeaves
 from countermark.signing.manifest import FileEntry, Manifest
-from countermark.signing.names import printable
-from countermark.signing.places import evidence_files, leaves_file
-from countermark.signing.snapshot import read_all
+from countermark.signing.names import is_below, printable
+from countermark.signing.places import evidence_files
 from countermark.signing.verdict import (
     Check,
     Coverage,
@@ -41,7 +31,7 @@ from countermark.signing.verdict import (
     held,
     warned,
 )
-from countermark.signing.walk import GIT_NAMES, ModelFile, ModelTree, walk
+from countermark.signing.walk import GIT_NAMES, HUB_METADATA, ModelFile, ModelTree, walk
 
 __all__ = ["FilesExamined", "VerifyOptions", "examine_files"]
 
@@ -56,7 +46,7 @@ class VerifyOptions:
         partial: Signed files may be absent; the verdict is then inconclusive.
         accept_partial: ... or verified, for those that are here.
         allow_uncovered_weights: Weights may lie here that the signature does not cover.
-        skip_git: Leave git's own files at the top unchecked, as OMS does.
+        skip_git: Leave git's own files at the top unchecked, as OMS does, unless signed.
         thorough: Recompute every signed digest of each file, not only the fastest.
 
     """
@@ -103,6 +93,7 @@ def examine_files(
         allow_symlinks=manifest.allow_symlinks,
         exclude=evidence_files(signature),
         skip_git=options.skip_git,
+        keep=_signed_leftovers(manifest),
     )
     matching = match_files(manifest, tree)
     jobs, cached = plan_jobs(matching.pairs, manifest, cache=cache, thorough=options.thorough)
@@ -142,48 +133,40 @@ def _ignored(manifest: Manifest, options: VerifyOptions) -> Iterator[tuple[str, 
             yield path.rstrip("/"), "ignored-by-signer"
 
 
+def _signed_leftovers(manifest: Manifest) -> frozenset[str]:
+    """Return what is usually left out, and was signed here: then it must be as signed."""
+    return frozenset(
+        name
+        for name in (*GIT_NAMES, HUB_METADATA)
+        if any(is_below(entry.path, name) for entry in manifest.files)
+    )
+
+
 def _changed(
     bad: Sequence[FileDigest],
     entries: Mapping[str, FileEntry],
     manifest: Manifest,
     signature: Path,
 ) -> Iterator[Finding]:
-    leaves = _load_leaves(signature) if bad else {}
+    if not bad:
+        return
+    from countermark.signing.explain import explain_change
+    from countermark.signing.signed_trees import signed_leaves
+
+    leaves = signed_leaves(signature, [entries[found.file.path] for found in bad])
     for found in bad:
         entry = entries[found.file.path]
         yield explain_change(
-            entry,
-            found,
-            hash_type=manifest.hash_type,
-            leaves=_checked_leaves(entry, leaves.get(entry.path)),
+            entry, found, hash_type=manifest.hash_type, leaves=leaves.get(entry.path)
         )
-
-
-def _load_leaves(signature: Path) -> Mapping[str, FileLeaves]:
-    """Read the leaves file; it only explains, so a bad one explains nothing."""
-    try:
-        with leaves_file(signature).open("rb") as file:
-            return leaves_format.decode(file.read(leaves_format.MAX_LEAVES_BYTES + 1))
-    except (FileNotFoundError, MalformedError):
-        return {}
-
-
-def _checked_leaves(entry: FileEntry, beside: FileLeaves | None) -> FileLeaves | None:
-    if entry.trees is None:
-        return None
-    if entry.trees.blocks is not None:
-        beside = FileLeaves(segments=entry.trees.segments, block_digests=entry.trees.blocks)
-    if beside is None:
-        return None
-    try:
-        leaves_format.check(beside, bytes.fromhex(entry.trees.block_root))
-    except MalformedError:
-        return None
-    return beside
 
 
 def _displaced(matching: Matching, manifest: Manifest, options: VerifyOptions) -> Iterator[Finding]:
     """Yield findings for names that are missing, new, or exchanged."""
+    if not (matching.renamed or matching.missing or matching.extra):
+        return
+    from countermark.signing.explain import explain_extra, explain_missing, pair_renamed
+
     if matching.renamed:
         pair = matching.pairs[0]
         yield Finding(

@@ -22,6 +22,7 @@ from countermark.signing.errors import (
 )
 from countermark.signing.merkle import DIGEST_BYTES
 from countermark.signing.names import check_name, printable
+from countermark.signing.places import LEAVES_SUFFIX
 from countermark.signing.safetensors import (
     LENGTH_BYTES,
     MAX_TENSORS,
@@ -32,7 +33,6 @@ from countermark.signing.trees import MAX_FILE_BYTES, block_count, block_root_of
 
 __all__ = ["LEAVES_SUFFIX", "MAX_LEAVES_BYTES", "FileLeaves", "check", "decode", "encode"]
 
-LEAVES_SUFFIX = ".leaves"  # Appended to the signature's file name.
 MAX_LEAVES_BYTES = 1 << 28  # Eight million blocks: 8 TiB of weights.
 MAX_FILES = MAX_TENSORS // 2
 FORMAT = "countermark-leaves-v1"

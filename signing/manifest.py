@@ -10,9 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from countermark.signing.merkle import SHA256, root
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from countermark.signing.trees import TensorRoot
@@ -37,8 +35,7 @@ DIGEST_BYTES = {"sha256": 32, "blake2b": 64, "blake3": 32}
 OMS_SHARD_BYTES = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeRoots:
+class TreeRoots(NamedTuple):
     """The signed tree roots of one file (specs/tree-v1).
 
     Attributes:
@@ -58,8 +55,7 @@ class TreeRoots:
     tensors: tuple[TensorRoot, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(NamedTuple):
     """One signed byte range of a file: `[start, end)`, digest in lowercase hex."""
 
     start: int
@@ -67,8 +63,7 @@ class Shard:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """One signed file.
 
     Attributes:
@@ -118,8 +113,7 @@ class Manifest:
     model_digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(NamedTuple):
     """One row of the OMS predicate: `name`, `algorithm`, `digest` (hex)."""
 
     name: str
@@ -142,6 +136,8 @@ def names_root(resources: Iterable[Resource]) -> str:
     It is the RFC 6962 tree hash (SHA-256) over one entry for each resource, ordered by
     name: the RFC 8785 encoding of `[name, algorithm, digest]`.
     """
+    from countermark.signing.merkle import SHA256, root
+
     rows = sorted(resources, key=lambda row: row.name)
     return root((_entry(row) for row in rows), SHA256).hex()
 

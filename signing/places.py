@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from countermark.signing.errors import SignatureNotFoundError
-from countermark.signing.leaves import LEAVES_SUFFIX
 from countermark.signing.names import printable
 
 __all__ = [
+    "LEAVES_SUFFIX",
     "SIGNATURE_NAME",
     "default_signature",
     "evidence_files",
@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 SIGNATURE_NAME = "model.sig"
+LEAVES_SUFFIX = ".leaves"
 _SET_SUFFIX = ".sigs.jsonl"
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from countermark.signing import leaves as leaves_format
 from countermark.signing.cache import DigestCache
-from countermark.signing.errors import MalformedError, VerificationError
+from countermark.signing.errors import VerificationError
 from countermark.signing.examine import read_bundles
 from countermark.signing.keys import PublicKey
-from countermark.signing.leaves import FileLeaves
-from countermark.signing.manifest import Manifest
-from countermark.signing.places import leaves_file
 from countermark.signing.signatures import Trust, examine_signatures
+from countermark.signing.signed_trees import signed_leaves
 from countermark.signing.snapshot import Previous
 from countermark.signing.statement_reader import parse_statement
 from countermark.signing.verdict import Outcome, Verdict
@@ -41,22 +38,4 @@ def load_previous(signature: Path, keys: Sequence[PublicKey], cache: DigestCache
     if verdict.outcome is not Outcome.VERIFIED:
         raise VerificationError(verdict)
     manifest = parse_statement(bundles[0].payload)
-    return Previous(manifest=manifest, leaves=_leaves(signature, manifest), cache=cache)
-
-
-def _leaves(signature: Path, manifest: Manifest) -> dict[str, FileLeaves]:
-    """Return the leaves that give their signed roots; a file without them is read again."""
-    try:
-        with leaves_file(signature).open("rb") as file:
-            found = leaves_format.decode(file.read(leaves_format.MAX_LEAVES_BYTES + 1))
-    except (FileNotFoundError, MalformedError):
-        return {}
-    good = {}
-    for entry in manifest.files:
-        if entry.trees is not None and entry.path in found:
-            try:
-                leaves_format.check(found[entry.path], bytes.fromhex(entry.trees.block_root))
-            except MalformedError:
-                continue
-            good[entry.path] = found[entry.path]
-    return good
+    return Previous(manifest=manifest, leaves=signed_leaves(signature, manifest.files), cache=cache)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from countermark.signing.cache import DigestCache
-from countermark.signing.digest import FileDigest, Job, Plan, digest_files
+from countermark.signing.cache import DigestCache, read_all
+from countermark.signing.digest import FileDigest, Job, Plan
 from countermark.signing.errors import EmptyModelError
 from countermark.signing.filekinds import is_weights, kind_of_name
 from countermark.signing.leaves import FileLeaves
@@ -22,7 +22,7 @@ from countermark.signing.trees import BLOCK_BYTES, FileTree
 from countermark.signing.verdict import Check, warned
 from countermark.signing.walk import GIT_NAMES, HUB_METADATA, Layout, ModelFile, ModelTree, walk
 
-__all__ = ["Previous", "Snapshot", "SnapshotOptions", "has_tree", "read_all", "take_snapshot"]
+__all__ = ["Previous", "Snapshot", "SnapshotOptions", "has_tree", "take_snapshot"]
 
 # Above these, leaves go to the leaves file: the bundle stays small enough to be logged.
 MAX_INLINE_BLOCKS = 1024
@@ -150,23 +150,6 @@ def take_snapshot(
     )
 
 
-def read_all(
-    jobs: Sequence[Job],
-    *,
-    cache: DigestCache | None,
-    progress: Callable[[int, int], None] | None,
-) -> list[FileDigest]:
-    """Digest files, report (bytes read, bytes to read), and let the cache learn."""
-    total = sum(job.file.identity.size_bytes for job in jobs)
-    digests = digest_files(
-        jobs, progress=None if progress is None else lambda done: progress(done, total)
-    )
-    if cache is not None:
-        for digest in digests:
-            cache.remember(digest)
-    return digests
-
-
 def has_tree(path: str, size_bytes: int) -> bool:
     """Return whether a file gets trees (specs/tree-v1 section 2)."""
     return path.endswith(".safetensors") or size_bytes > BLOCK_BYTES
@@ -234,7 +217,7 @@ def _reuse(
             if file.path not in previous.leaves:
                 continue
             leaves[file.path] = previous.leaves[file.path]
-        entries[file.path] = replace(entry, size_bytes=file.identity.size_bytes)
+        entries[file.path] = entry._replace(size_bytes=file.identity.size_bytes)
     return entries, leaves
 
 

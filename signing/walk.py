@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from countermark.signing.errors import (
     ModelNotFoundError,
@@ -23,7 +24,7 @@ from countermark.signing.errors import (
     TooLargeError,
     UndecodableNameError,
 )
-from countermark.signing.names import check_name, is_below, printable
+from countermark.signing.names import check_name, printable
 
 __all__ = [
     "GIT_NAMES",
@@ -54,8 +55,7 @@ class Layout(Enum):
     HUB_SNAPSHOT = "hub-snapshot"
 
 
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """What must not change while we look: device, inode, bytes, and times in ns."""
 
     dev: int
@@ -72,8 +72,7 @@ class FileIdentity:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(NamedTuple):
     """One file of the model.
 
     Attributes:
@@ -90,8 +89,7 @@ class ModelFile:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """Something in the model that is not digested.
 
     Attributes:
@@ -122,6 +120,7 @@ def walk(
     allow_symlinks: bool = False,
     exclude: Sequence[Path] = (),
     skip_git: bool = True,
+    keep: Collection[str] = (),
 ) -> ModelTree:
     """Enumerate a model.
 
@@ -132,6 +131,8 @@ def walk(
             its own blobs are always followed, links to folders never.
         exclude: Files to leave out without a word: the signature itself.
         skip_git: Leave out `GIT_NAMES`, as OMS does.
+        keep: Those of `GIT_NAMES` and `HUB_METADATA` that belong to the model all the same,
+            as somebody signed them.
 
     Raises:
         ModelNotFoundError: `model` is not there.
@@ -156,10 +157,10 @@ def walk(
     blobs = _hub_blob_folders(root)
     walker = _Walker(
         root=root,
-        ignored=tuple(ignored),
+        ignored=ignored,
         link_targets=blobs or ((root,) if allow_symlinks else ()),
-        exclude=frozenset(os.path.realpath(path) for path in exclude),
-        skip_git=skip_git,
+        exclude=frozenset(place for path in exclude for place in _places(path)),
+        left_out=frozenset({HUB_METADATA, *(GIT_NAMES if skip_git else ())}).difference(keep),
     )
     walker.run()
     return ModelTree(
@@ -186,8 +187,19 @@ def _hub_blob_folders(root: str) -> tuple[str, ...]:
     return (os.path.join(repository, "blobs"), os.path.join(cache, "blobs"))
 
 
+def _places(path: Path) -> tuple[str, str]:
+    """Return where a file lies, and where it leads to if it is a link."""
+    return os.path.join(os.path.realpath(path.parent), path.name), os.path.realpath(path)
+
+
 def _model_file(path: str, location: str, status: os.stat_result) -> ModelFile:
     return ModelFile(path, location, FileIdentity.of(status), bool(status.st_mode & 0o111))
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _decodable(name: str) -> str:
@@ -209,16 +221,18 @@ class _Walker:
         self,
         *,
         root: str,
-        ignored: tuple[tuple[str, str], ...],
+        ignored: Sequence[tuple[str, str]],
         link_targets: tuple[str, ...],
         exclude: frozenset[str],
-        skip_git: bool,
+        left_out: frozenset[str],
     ) -> None:
-        self._root = root
-        self._ignored = ignored
+        # By path, as evidence may list many; of several reasons the first given one counts.
+        self._ignored: dict[str, tuple[int, str]] = {}
+        for rank, (path, reason) in enumerate(ignored):
+            self._ignored.setdefault(path, (rank, reason))
+        self._left_out = left_out
         self._link_targets = link_targets
         self._exclude = exclude
-        self._skip_git = skip_git
         self._pending: list[tuple[str, str]] = [(root, "")]
         self.files: list[ModelFile] = []
         self.skipped: list[Skipped] = []
@@ -250,12 +264,12 @@ class _Walker:
             raise SpecialFileError(f"{printable(path)} is a FIFO, socket or device, not a file")
 
     def _reason_to_skip(self, path: str) -> str | None:
-        if path[0] == "." and ((self._skip_git and path in GIT_NAMES) or path == HUB_METADATA):
+        if path in self._left_out:
             return "git" if path in GIT_NAMES else "hub-metadata"
-        for ignored, reason in self._ignored:
-            if is_below(path, ignored):
-                return reason
-        return None
+        if not self._ignored:
+            return None
+        found = [self._ignored[name] for name in _with_parents(path) if name in self._ignored]
+        return min(found)[1] if found else None
 
     def _skip(self, entry: os.DirEntry[str], path: str, reason: str) -> None:
         if reason not in ("git", "hub-metadata") and entry.is_dir(follow_symlinks=False):
@@ -267,7 +281,9 @@ class _Walker:
 
     def _link(self, entry: os.DirEntry[str], path: str) -> None:
         target = os.path.realpath(entry.path)
-        if entry.path in self._exclude or target in self._exclude:
+        # Only where the evidence itself lies: another name that leads to it is not part of it,
+        # and its leaves file is a container that a loader would take for weights.
+        if entry.path in self._exclude:
             return
         try:
             status = os.stat(target, follow_symlinks=False)
