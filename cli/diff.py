@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from countermark.cli.exits import EXIT_OF
-from countermark.cli.options import framed, verb
+from countermark.cli.options import TARGET, framed, verb
 from countermark.cli.output import Output
 from countermark.signing.names import printable
 from countermark.signing.verdict import Outcome
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _MAX_SHOWN = 40
-_SIDE = click.Path(exists=True, path_type=Path)
 
 
 @verb(
@@ -29,8 +28,8 @@ _SIDE = click.Path(exists=True, path_type=Path)
 countermark diff llama-base llama-finetuned
 countermark diff v1/model.sig v2/model.sig --exit-code""",
 )
-@click.argument("first", type=_SIDE)
-@click.argument("second", type=_SIDE)
+@click.argument("first", type=TARGET)
+@click.argument("second", type=TARGET)
 @click.option("--exit-code", is_flag=True, help="Exit 11 if anything differs.")
 @framed
 def command(output: Output, first: Path, second: Path, exit_code: bool) -> int:

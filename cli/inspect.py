@@ -9,6 +9,8 @@ import click
 
 from countermark.cli.options import EXISTING_FILE, framed, verb
 from countermark.cli.output import Output, human_bytes
+from countermark.signing.errors import KeyMaterialError
+from countermark.signing.leaves import LEAVES_SUFFIX
 from countermark.signing.names import printable
 
 __all__ = ["command"]
@@ -27,7 +29,10 @@ countermark inspect model/model.safetensors --json""",
 @click.argument("file", type=EXISTING_FILE)
 @framed
 def command(output: Output, file: Path) -> int:
-    """Show what FILE says: a signature, a public key, a leaves file, or safetensors weights.
+    """Show what FILE says.
+
+    It may be a signature (model.sig, model.sigs.jsonl), a public key, certificates in PEM
+    form, a leaves file (model.sig.leaves), or safetensors weights.
 
     Nothing is verified. What you read here is a claim, until `verify` has said otherwise.
     """
@@ -35,8 +40,17 @@ def command(output: Output, file: Path) -> int:
         head = stream.read(4096)
     if head.lstrip().startswith(b"{"):
         _bundles(output, file)
+    elif b"PRIVATE KEY-----" in head:
+        raise KeyMaterialError(
+            f"{printable(str(file))} is a private key, about which nothing is shown",
+            hint="inspect the public key instead",
+        )
     elif b"PUBLIC KEY-----" in head:
         _public_key(output, file)
+    elif b"CERTIFICATE-----" in head:
+        _certificates(output, file)
+    elif file.name.endswith(LEAVES_SUFFIX):
+        _leaves(output, file)
     else:
         _safetensors(output, file)
     return 0
@@ -122,6 +136,58 @@ def _public_key(output: Output, file: Path) -> None:
     )
     output.line("public key", key.algorithm)
     output.line("key id", key.key_id)
+
+
+def _certificates(output: Output, file: Path) -> None:
+    from countermark.cli.certificates import read_certificates
+    from countermark.signing.x509_loading import describe
+
+    documents = []
+    for certificate in read_certificates([file]):
+        facts = describe(certificate)
+        documents.append(
+            {
+                "subject": facts.subject,
+                "issuer": facts.issuer,
+                "identities": list(facts.identities),
+                "serial": facts.serial,
+                "not_before": facts.not_before.isoformat(),
+                "not_after": facts.not_after.isoformat(),
+            }
+        )
+        output.line("certificate", printable(facts.subject))
+        for name in facts.identities:
+            output.line("identity", printable(name))
+        output.line("issuer", printable(facts.issuer))
+        output.line("valid", f"{facts.not_before:%Y-%m-%d} to {facts.not_after:%Y-%m-%d}")
+    output.document(
+        {
+            "schema": "countermark/inspect-certificates/v1",
+            "verdict": "not-verified",
+            "certificates": documents,
+        }
+    )
+
+
+def _leaves(output: Output, file: Path) -> None:
+    from countermark.signing.leaves import MAX_LEAVES_BYTES, decode
+    from countermark.signing.merkle import DIGEST_BYTES
+
+    with file.open("rb") as stream:
+        leaves = decode(stream.read(MAX_LEAVES_BYTES + 1))
+    blocks = {name: len(one.block_digests) // DIGEST_BYTES for name, one in leaves.items()}
+    output.document(
+        {
+            "schema": "countermark/inspect-leaves/v1",
+            "verdict": "not-verified",
+            "files": [{"path": name, "blocks": count} for name, count in blocks.items()],
+        }
+    )
+    output.line("leaves", f"{sum(blocks.values())} block digests of {len(blocks)} files")
+    for name, count in list(blocks.items())[:_MAX_SHOWN]:
+        output.line("", f"{count:>9} blocks  {printable(name)}")
+    if len(blocks) > _MAX_SHOWN:
+        output.line("", f"… and {len(blocks) - _MAX_SHOWN} more; --json shows all")
 
 
 def _safetensors(output: Output, file: Path) -> None:

@@ -36,6 +36,21 @@ _VERBS = {
     "demo": "Sign, verify, tamper, refuse: the whole story on a small checkpoint.",
 }
 
+_HELP = """\
+Sign model weights, and verify them before they load.
+
+Verification never touches the network. Each verb has --help with examples.
+
+\b
+Exit codes:
+  0   verified, or done      12   not an allowed signer
+  1   error                  13   outside validity
+  2   usage                  14   malformed evidence
+ 10   nothing to verify      15   inconclusive
+ 11   tampered               16   refused
+130   interrupted
+"""
+
 
 class _Verbs(click.Group):
     """A group whose commands live in modules of their own, loaded one at a time."""
@@ -66,6 +81,7 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
+    help=_HELP,
     context_settings={
         "show_default": True,
         "help_option_names": ["-h", "--help"],
@@ -74,19 +90,7 @@ class _Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="countermark", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Sign model weights, and verify them before they load.
-
-    Verification never touches the network. Each verb has --help with examples.
-
-    \b
-    Exit codes:
-      0   verified, or done      12   not an allowed signer
-      1   error                  13   outside validity
-      2   usage                  14   malformed evidence
-     10   nothing to verify      15   inconclusive
-     11   tampered               16   refused
-    130   interrupted
-    """
+    """Dispatch to the verb."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -127,7 +131,9 @@ def run(arguments: Sequence[str]) -> int:
         # at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(e, BrokenPipeError):
-            _output(()).error(Error(f"standard output: {e.strerror}"), EXIT_ERROR)
+            from countermark.cli.options import IoError
+
+            _output(()).error(IoError(f"standard output: {e.strerror}"), EXIT_ERROR)
         return EXIT_ERROR
     return code if isinstance(code, int) else 0
 

@@ -13,11 +13,12 @@ import click
 
 from countermark import Error
 from countermark.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED, exit_code_of
-from countermark.cli.output import Output
+from countermark.cli.output import LostOutputError, Output
 
 __all__ = [
     "EXISTING_FILE",
     "PATH",
+    "TARGET",
     "cache_option",
     "framed",
     "io_error",
@@ -93,7 +94,8 @@ class _Target(click.Path):
                 param,
                 ctx,
             )
-        return Path(super().convert(value, param, ctx))
+        super().convert(value, param, ctx)
+        return Path(value)
 
 
 TARGET = _Target(exists=True, path_type=Path)
@@ -150,7 +152,7 @@ def framed(function: Callable[Concatenate[Output, P], int]) -> Callable[P, int]:
         except KeyboardInterrupt:
             click.echo("countermark: interrupted; nothing was left half-written", err=True)
             return EXIT_INTERRUPTED
-        except BrokenPipeError:
+        except (BrokenPipeError, LostOutputError):
             raise  # Not the model's fault; `main.run` knows what it means.
         except (Error, OSError) as e:
             if debug:

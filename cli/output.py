@@ -17,9 +17,13 @@ import click
 
 from countermark import Error
 
-__all__ = ["Output", "human_bytes"]
+__all__ = ["LostOutputError", "Output", "human_bytes"]
 
 _DIM, _GOOD, _BAD, _NOTE = "bright_black", "green", "red", "yellow"
+
+
+class LostOutputError(OSError):
+    """Standard output cannot be written; nothing else is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Output:
         """Print one labelled line of a result, for people."""
         if self.format == "human":
             colour = {"good": _GOOD, "bad": _BAD, "note": _NOTE}.get(tone)
-            click.echo(f"{_styled(f'{label:<12}', colour, sys.stdout)} {text}")
+            _tell(f"{_styled(f'{label:<12}', colour, sys.stdout)} {text}")
 
     def note(self, text: str, hint: str = "") -> None:
         """Print something the reader should know, on standard error."""
@@ -55,7 +59,7 @@ class Output:
     def document(self, document: Mapping[str, object]) -> None:
         """Print the JSON document of a result."""
         if self.format == "json":
-            click.echo(json.dumps(document, indent=2, ensure_ascii=True))
+            _tell(json.dumps(document, indent=2, ensure_ascii=True))
 
     def error(self, error: Error, exit_code: int) -> None:
         """Print a refusal that was raised, in this output's format."""
@@ -84,6 +88,15 @@ class Output:
         from countermark.cli.progress import bar
 
         return bar(what, self.bars)
+
+
+def _tell(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise LostOutputError(e.errno, e.strerror) from e
 
 
 def human_bytes(count: int) -> str:

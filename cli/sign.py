@@ -145,6 +145,7 @@ def command(
             ignore_paths=ignored,
             allow_symlinks=allow_symlinks,
             skip_git=not no_ignore_git,
+            mapped=True,
         ),
         exclude=evidence_files(target),
         cache=known,

@@ -113,8 +113,8 @@ def command(
     is fetched, and nothing in the model is run.
     """
     from countermark.cli.verdicts import print_verdict, unsigned
-    from countermark.signing.examine import VerifyOptions, examine
     from countermark.signing.errors import SignatureNotFoundError
+    from countermark.signing.examine import VerifyOptions, examine
     from countermark.signing.places import find_signature
 
     if identities and not cert_chains:
@@ -127,6 +127,7 @@ def command(
         allow_uncovered_weights=allow_uncovered_weights,
         skip_git=not no_ignore_git,
         thorough=thorough,
+        mapped=True,
     )
     trust = _trust(public_keys, cert_chains, identities, tsa_chains)
     known = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from countermark.signing.errors import FileExistsRefusedError
 from countermark.signing.names import printable
 
-__all__ = ["write_file"]
+__all__ = ["write_file", "write_files"]
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
@@ -29,13 +30,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = Tr
         OSError: The disk refused.
 
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    temporary = _stage(path, data, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         if replace:
             temporary.replace(path)
         else:
@@ -43,6 +39,51 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = Tr
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, replacing older ones, or leave all as they were.
+
+    Every byte is on disk before the first file gets its name, so a disk that is full, or
+    fails, costs nothing that was there before.
+
+    Args:
+        files: Contents by path; they get their names in this order.
+
+    Raises:
+        OSError: The disk refused.
+
+    """
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, data in files.items():
+            staged.append((_stage(path, data, 0o644), path))
+        for temporary, path in staged:
+            temporary.replace(path)
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+    for folder in {path.parent for path in files}:
+        _sync_folder(folder)
+
+
+def _stage(path: Path, data: bytes, mode: int) -> Path:
+    """Write and sync a file under a random name beside `path`, and return that name."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as e:
+        e.filename = str(path)  # The name that somebody asked for, not the one we made up.
+        raise
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
 
 
 def _link_new(temporary: Path, path: Path) -> None:

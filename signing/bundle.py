@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 from dataclasses import dataclass
 
 from countermark.signing import strict_json
@@ -38,11 +39,14 @@ _MEDIA_TYPES = frozenset(
         "application/vnd.dev.sigstore.bundle+json;version=0.1",
     }
 )
+# Base64 holds no comma and no bracket: a bundle is few values, however large its statement.
+_MAX_ITEMS = 65_536
 _MAX_CERTIFICATES = 16
 _MAX_TIMESTAMPS = 16
 _MATERIAL_KEYS = frozenset(
     {"publicKey", "x509CertificateChain", "certificate", "tlogEntries", "timestampVerificationData"}
 )
+_PUBLIC_KEY_KEYS = frozenset({"hint", "rawBytes", "keyDetails", "validFor"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,12 @@ class Bundle:
 
 
 def encode_bundle(bundle: Bundle) -> bytes:
-    """Return the compact JSON form; `tlogEntries` is there and empty, as OMS signers write it."""
+    """Return the compact JSON form; `tlogEntries` is there and empty, as OMS signers write it.
+
+    Raises:
+        TooLargeError: Over `MAX_BUNDLE_BYTES`.
+
+    """
     material: dict[str, object]
     if bundle.method == "key":
         material = {"publicKey": {"hint": bundle.key_hint or ""}}
@@ -79,7 +88,7 @@ def encode_bundle(bundle: Bundle) -> bytes:
     if bundle.timestamps:
         stamps = [{"signedTimestamp": _b64(token)} for token in bundle.timestamps]
         material["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
-    return strict_json.dumps(
+    encoded = strict_json.dumps(
         {
             "mediaType": BUNDLE_MEDIA_TYPE,
             "verificationMaterial": material,
@@ -90,6 +99,9 @@ def encode_bundle(bundle: Bundle) -> bytes:
             },
         }
     )
+    if len(encoded) > MAX_BUNDLE_BYTES:  # No verifier of ours would read it.
+        raise TooLargeError("bundle", size=len(encoded), limit=MAX_BUNDLE_BYTES)
+    return encoded
 
 
 def parse_bundle(data: bytes) -> Bundle:
@@ -101,7 +113,9 @@ def parse_bundle(data: bytes) -> Bundle:
         MalformedBundleError: Not a Sigstore bundle with one DSSE signature.
 
     """
-    document = strict_json.loads(data, what="bundle", max_bytes=MAX_BUNDLE_BYTES)
+    document = strict_json.loads(
+        data, what="bundle", max_bytes=MAX_BUNDLE_BYTES, max_items=_MAX_ITEMS
+    )
     match document:
         case {
             "mediaType": str(media_type),
@@ -145,9 +159,12 @@ def parse_bundle_lines(data: bytes) -> tuple[Bundle, ...]:
     """
     if len(data) > MAX_BUNDLE_BYTES:
         raise TooLargeError("bundle set", size=len(data), limit=MAX_BUNDLE_BYTES)
-    lines = [line for line in data.split(b"\n") if line.strip()]
-    if len(lines) > MAX_BUNDLES:
-        raise TooLargeError("bundle set", size=len(lines), limit=MAX_BUNDLES, unit="bundles")
+    lines: list[bytes] = []
+    for line in io.BytesIO(data):
+        if line.strip():
+            lines.append(line)
+        if len(lines) > MAX_BUNDLES:
+            raise TooLargeError("bundle set", size=len(lines), limit=MAX_BUNDLES, unit="bundles")
     return tuple(parse_bundle(line) for line in lines)
 
 
@@ -198,12 +215,10 @@ def _identity(material: dict[str, object]) -> tuple[str, str | None, tuple[bytes
     if len(given) != 1:
         raise MalformedBundleError(f"{len(given)} kinds of verification material, expected one")
     match material[given[0]]:
-        case {"hint": str(hint)} if given == ["publicKey"]:
-            return "key", hint or None, ()
-        case {"rawBytes": _} | {"keyDetails": _} if given == ["publicKey"]:
+        case {**identity} if given == ["publicKey"] and set(identity) <= _PUBLIC_KEY_KEYS:
             # Signers before v1.1.0 sent a copy of the key. A key that travels with the
             # signature proves nothing, so it is not used, not even as a hint.
-            return "key", None, ()
+            return "key", _hint(identity.get("hint")), ()
         case {"certificates": list(chain)} if given == ["x509CertificateChain"]:
             if not 1 <= len(chain) <= _MAX_CERTIFICATES:
                 raise MalformedBundleError(f"a chain of {len(chain)} certificates")
@@ -212,6 +227,16 @@ def _identity(material: dict[str, object]) -> tuple[str, str | None, tuple[bytes
             return "sigstore", None, (_raw_certificate(item),)
         case _:
             raise MalformedBundleError(f"{given[0]} is not of its form")
+
+
+def _hint(value: object) -> str | None:
+    match value:
+        case None | "":  # Protobuf's JSON leaves out, or writes as null, what is not set.
+            return None
+        case str(hint):
+            return hint
+        case _:
+            raise MalformedBundleError("the public key's hint is not a string")
 
 
 def _raw_certificate(item: object) -> bytes:

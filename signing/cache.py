@@ -78,8 +78,8 @@ class DigestCache:
         except MalformedError as e:
             raise _unusable(path, str(e)) from e
         match document:
-            case {"format": str(kind), "mac": str(mac), "entries": dict(entries)} if (
-                kind == _FORMAT
+            case {"format": str(kind), "mac": str(mac), "entries": dict(entries), **rest} if (
+                kind == _FORMAT and not rest
             ):
                 pass
             case _:
@@ -128,11 +128,14 @@ def read_all(
     *,
     cache: DigestCache | None,
     progress: Callable[[int, int], None] | None,
+    mapped: bool,
 ) -> list[FileDigest]:
     """Digest files, report (bytes read, bytes to read), and let the cache learn."""
     total = sum(job.file.identity.size_bytes for job in jobs)
     digests = digest_files(
-        jobs, progress=None if progress is None else lambda done: progress(done, total)
+        jobs,
+        progress=None if progress is None else lambda done: progress(done, total),
+        mapped=mapped,
     )
     if cache is not None:
         for digest in digests:

@@ -84,6 +84,12 @@ def _match_single(manifest: Manifest, file: ModelFile) -> Matching:
                 f"{printable(file.path)}",
                 hint="verify the model's folder instead of one file in it",
             )
+        if any(path.endswith(f"/{file.path}") for path in by_name):
+            # Which of them this is, its own name does not tell; one could pass for the other.
+            raise MalformedStatementError(
+                f"the signature covers several files called {printable(file.path)}",
+                hint="verify the model's folder instead of one file in it",
+            )
         return Matching(pairs=(Pair(entry, file),), missing=tuple(by_name.values()))
     entry = manifest.files[0]
     unbound = entry.path == "."
@@ -103,16 +109,23 @@ def plan_jobs(
     `thorough`, by everything that was signed about it.
     """
     jobs, cached = [], []
+    by_blocks = Plan(None, trees=True)
+    by_digest = Plan(manifest.hash_type, manifest.shard_bytes)
+    by_both = by_digest._replace(trees=True)
     for pair in pairs:
         entry = pair.entry
-        known = cache.lookup(pair.file.identity) if cache is not None else {}
-        if _is_known(entry, manifest, known, thorough=thorough):
-            cached.append(pair)
-        elif entry.trees is not None and not thorough:
-            jobs.append(Job(pair.file, Plan(None, trees=True)))
+        if cache is not None:
+            known = cache.lookup(pair.file.identity)
+            if _is_known(entry, manifest, known, thorough=thorough):
+                cached.append(pair)
+                continue
+        # Where blocks end depends on the name's suffix, so under another name only the plain
+        # digest can tell whether these are the signed bytes.
+        trees = entry.trees is not None and entry.path == pair.file.path
+        if not trees:
+            jobs.append(Job(pair.file, by_digest))
         else:
-            plan = Plan(manifest.hash_type, manifest.shard_bytes, entry.trees is not None)
-            jobs.append(Job(pair.file, plan))
+            jobs.append(Job(pair.file, by_both if thorough else by_blocks))
     return jobs, cached
 
 
@@ -130,7 +143,8 @@ def is_as_signed(entry: FileEntry, found: FileDigest) -> bool:
     """Return whether every digest that was planned and signed agrees.
 
     Raises:
-        MalformedStatementError: The signer's own tensor root contradicts his block root.
+        MalformedStatementError: What the signer says of the length or of the tensors
+            contradicts the digests he signed.
 
     """
     compared = 0
@@ -149,6 +163,10 @@ def is_as_signed(entry: FileEntry, found: FileDigest) -> bool:
             raise MalformedStatementError(
                 f"{printable(entry.path)}: the signed tensor root is not that of the signed bytes"
             )
+    if compared and entry.size_bytes not in (None, found.file.identity.size_bytes):
+        raise MalformedStatementError(
+            f"{printable(entry.path)}: the signed length is not that of the signed bytes"
+        )
     return compared > 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from countermark.signing.bundle import MAX_BUNDLE_BYTES, parse_bundle
 from countermark.signing.errors import MalformedError, MalformedStatementError
-from countermark.signing.manifest import FileEntry, Manifest
+from countermark.signing.manifest import FileEntry, Manifest, Shard
 from countermark.signing.places import default_signature, evidence_files
 from countermark.signing.signed_trees import signed_tensors
 from countermark.signing.snapshot import SnapshotOptions, take_snapshot
@@ -91,14 +91,17 @@ def diff_models(first: Manifest, second: Manifest) -> ModelDiff:
     diffs = [
         _changed(path, before[path], after[path])
         for path in before.keys() & after.keys()
-        if not _same(before[path], after[path])
+        if _content(before[path]) != _content(after[path])
     ]
     same = len(before.keys() & after.keys()) - len(diffs)
     removed = {path: before[path] for path in before.keys() - after.keys()}
     added = {path: after[path] for path in after.keys() - before.keys()}
+    twins: dict[object, list[str]] = {}
+    for path in sorted(added, reverse=True):
+        twins.setdefault(_content(added[path]), []).append(path)
     for path in sorted(removed):
-        twin = next((p for p in sorted(added) if _same(removed[path], added[p])), None)
-        if twin is not None:
+        if same_content := twins.get(_content(removed[path])):
+            twin = same_content.pop()
             del removed[path], added[twin]
             diffs.append(FileDiff(path=path, change="renamed", other_path=twin))
     diffs.extend(FileDiff(path=path, change="removed") for path in removed)
@@ -111,8 +114,8 @@ def _path(manifest: Manifest, entry: FileEntry) -> str:
     return "." if manifest.single_file else entry.path
 
 
-def _same(first: FileEntry, second: FileEntry) -> bool:
-    return (first.digest, first.shards) == (second.digest, second.shards)
+def _content(entry: FileEntry) -> tuple[str, tuple[Shard, ...]]:
+    return entry.digest, entry.shards
 
 
 def _changed(path: str, first: FileEntry, second: FileEntry) -> FileDiff:

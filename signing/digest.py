@@ -5,7 +5,8 @@ release the GIL), through a buffer whose size does not depend on the file's. Eac
 opened without following links and must be the very one the walk saw; it is looked at again
 when the last byte is read, so a file that changes meanwhile is an error and not a digest.
 
-Reads go through `readinto`: a mapped file that is truncated kills the process.
+Reads copy, as a mapped file that is truncated kills the process; `mapping` says when
+mapping is safe enough to be asked for.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from countermark.signing.errors import FileChangedError, MalformedSafetensorsErr
 from countermark.signing.filekinds import HEAD_BYTES, kind_of_head
 from countermark.signing.manifest import Shard
 from countermark.signing.names import printable
-from countermark.signing.walk import FileIdentity, ModelFile
+from countermark.signing.walk import ModelFile
 
 if TYPE_CHECKING:
     from countermark.signing.trees import FileTree, TreeBuilder
 
 __all__ = ["FileDigest", "Job", "Plan", "digest_files", "open_unchanged"]
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 256 << 10
 _INLINE_BYTES = 8 << 20
+_SMALL_BYTES = 64 << 10
+_MAPPED_BYTES = 4 << 20
 _POLL_S = 0.1
 
 
@@ -89,6 +92,7 @@ def digest_files(
     *,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
+    mapped: bool = False,
 ) -> list[FileDigest]:
     """Digest files, in parallel where that pays; results are in the order of `jobs`.
 
@@ -96,13 +100,15 @@ def digest_files(
         jobs: What to read.
         threads: How many readers; default twice the cores, at most one per file.
         progress: Called from the calling thread with the total of bytes read so far.
+        mapped: Map large files under a read lease instead of copying them (see `mapping`);
+            only for processes that may die of a broken disk.
 
     Raises:
         FileChangedError: A file is not, or does not stay, the one the walk saw.
         OSError: A file cannot be read.
 
     """
-    pool = _Pool(jobs)
+    pool = _Pool(jobs, mapped=mapped)
     small = sum(job.file.identity.size_bytes for job in jobs) <= _INLINE_BYTES
     count = min(len(jobs), threads or 2 * (os.cpu_count() or 1))
     if (small or count == 1) and progress is None:
@@ -115,11 +121,12 @@ def digest_files(
 class _Pool:
     """Readers that take the largest remaining file each, until one of them fails."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], *, mapped: bool) -> None:
         order = sorted(
             range(len(jobs)), key=lambda index: jobs[index].file.identity.size_bytes, reverse=True
         )
         self._jobs = jobs
+        self._mapped = mapped
         self._pending = deque(order)
         self._results: list[FileDigest | None] = [None] * len(jobs)
         self._stop = False
@@ -143,7 +150,7 @@ class _Pool:
                 self._stop = True  # Neither a failure nor an interrupt leaves readers behind.
 
     def work(self) -> None:
-        reader = _Reader(self._on_bytes)
+        reader = _Reader(self._on_bytes, mapped=self._mapped)
         while not self._stop:
             try:
                 index = self._pending.popleft()
@@ -164,37 +171,47 @@ class _Pool:
 class _Reader:
     """One thread's buffer, and the loop that fills it."""
 
-    def __init__(self, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, on_bytes: Callable[[int], None], *, mapped: bool) -> None:
         self._view = memoryview(bytearray(_BUFFER_BYTES))
         self._on_bytes = on_bytes
+        self._mapped = mapped
 
     def digest(self, job: Job) -> FileDigest:
+        if not job.plan.trees and not job.plan.shard_bytes:
+            if job.file.identity.size_bytes <= _SMALL_BYTES and job.plan.algorithm is not None:
+                return self._read_small(job.file, job.plan.algorithm)
         with open_unchanged(job.file) as descriptor:
             return self._read(descriptor, job)
 
+    def _read_small(self, file: ModelFile, algorithm: str) -> FileDigest:
+        """Digest in one read: of many small files, each costs more to open than to hash."""
+        descriptor = _open(file)
+        try:
+            data = os.read(descriptor, file.identity.size_bytes + 1)
+            if len(data) != file.identity.size_bytes:
+                raise _changed(file, "was written while it was read")
+            _check_identity(descriptor, file, "was written while it was read")
+        finally:
+            os.close(descriptor)
+        self._on_bytes(len(data))
+        digest = _digest_of(data, algorithm)
+        return FileDigest(file, kind_of_head(file.path, data[:HEAD_BYTES]), algorithm, digest)
+
     def _read(self, descriptor: int, job: Job) -> FileDigest:
         file, plan = job.file, job.plan
-        size = file.identity.size_bytes
         head = b""
         builder, malformed = _tree_builder(descriptor, file) if plan.trees else (None, "")
         whole = _hasher(plan.algorithm) if plan.algorithm and not plan.shard_bytes else None
         ranges = _Ranges(plan) if plan.shard_bytes else None
-        remaining = size
-        while remaining:
-            count = os.readv(descriptor, [self._view[: min(remaining, _BUFFER_BYTES)]])
-            if not count:
-                raise _changed(file, "was truncated while it was read")
-            chunk = self._view[:count]
-            if remaining == size:
-                head = bytes(chunk[:HEAD_BYTES])
+        for chunk in self._chunks(descriptor, file):
+            head = head or bytes(chunk[:HEAD_BYTES])
             if whole is not None:
                 whole.update(chunk)
             if ranges is not None:
                 ranges.update(chunk)
             if builder is not None:
                 builder.update(chunk)
-            remaining -= count
-            self._on_bytes(count)
+            self._on_bytes(len(chunk))
         return FileDigest(
             file=file,
             kind=kind_of_head(file.path, head),
@@ -204,6 +221,23 @@ class _Reader:
             tree=builder.finish() if builder is not None else None,
             malformed=malformed,
         )
+
+    def _chunks(self, descriptor: int, file: ModelFile) -> Iterator[memoryview]:
+        """Yield the file's bytes; each view is valid until the next one."""
+        position, size = 0, file.identity.size_bytes
+        if self._mapped and size >= _MAPPED_BYTES:
+            from countermark.signing.mapping import leased_pieces
+
+            for piece in leased_pieces(descriptor, size):
+                position += len(piece)
+                yield piece
+        while position < size:
+            room = self._view[: min(size - position, _BUFFER_BYTES)]
+            count = os.preadv(descriptor, [room], position)
+            if not count:
+                raise _changed(file, "was truncated while it was read")
+            position += count
+            yield room[:count]
 
 
 @contextmanager
@@ -217,6 +251,15 @@ def open_unchanged(file: ModelFile) -> Iterator[int]:
         FileChangedError: The file was replaced, written, truncated or removed.
 
     """
+    descriptor = _open(file)
+    try:
+        yield descriptor
+        _check_identity(descriptor, file, "was written while it was read")
+    finally:
+        os.close(descriptor)
+
+
+def _open(file: ModelFile) -> int:
     try:
         descriptor = os.open(
             file.location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -228,13 +271,23 @@ def open_unchanged(file: ModelFile) -> Iterator[int]:
             raise _changed(file, "became a symbolic link before it was read") from e
         raise
     try:
-        if FileIdentity.of(os.fstat(descriptor)) != file.identity:
-            raise _changed(file, "was written or replaced before it was read")
-        yield descriptor
-        if FileIdentity.of(os.fstat(descriptor)) != file.identity:
-            raise _changed(file, "was written while it was read")
-    finally:
+        _check_identity(descriptor, file, "was written or replaced before it was read")
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_identity(descriptor: int, file: ModelFile, what: str) -> None:
+    status = os.fstat(descriptor)
+    if (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    ) != file.identity:
+        raise _changed(file, what)
 
 
 class _Ranges:
@@ -280,6 +333,14 @@ def _tree_builder(descriptor: int, file: ModelFile) -> tuple[TreeBuilder, str]:
         except MalformedSafetensorsError as e:
             malformed = str(e)
     return TreeBuilder(segments_of(header, size), header), malformed
+
+
+def _digest_of(data: bytes, algorithm: str) -> str:
+    if algorithm == "sha256":
+        return hashlib.sha256(data).hexdigest()
+    hasher = _hasher(algorithm)
+    hasher.update(memoryview(data))
+    return hasher.hexdigest()
 
 
 def _hasher(algorithm: str) -> _Hasher:

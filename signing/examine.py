@@ -36,7 +36,7 @@ from countermark.signing.errors import (
 from countermark.signing.integrity import VerifyOptions, examine_files
 from countermark.signing.manifest import Manifest
 from countermark.signing.names import printable
-from countermark.signing.places import set_file
+from countermark.signing.places import read_evidence, set_file
 from countermark.signing.signatures import Trust, examine_signatures
 from countermark.signing.statement_reader import parse_statement
 from countermark.signing.verdict import (
@@ -132,9 +132,9 @@ def read_bundles(signature: Path) -> tuple[tuple[Bundle, ...], tuple[Check, ...]
         MalformedError: One of the files is not what it should be.
 
     """
-    main = parse_bundle(_read(signature))
+    main = parse_bundle(read_evidence(signature, MAX_BUNDLE_BYTES))
     try:
-        lines = _read(set_file(signature))
+        lines = read_evidence(set_file(signature), MAX_BUNDLE_BYTES)
     except FileNotFoundError:
         return (main,), ()
     further = parse_bundle_lines(lines)
@@ -197,11 +197,6 @@ def _examine(
         model_digest=manifest.model_digest,
     )
     return _Examined(verdict, manifest, result.files)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BUNDLE_BYTES + 1)  # One more than allowed: the parser refuses it.
 
 
 def _about_statement(manifest: Manifest) -> tuple[Check, ...]:

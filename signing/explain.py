@@ -11,9 +11,9 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from countermark.signing.digest import FileDigest, open_unchanged
+from countermark.signing.digest import FileDigest, Job, Plan, digest_files, open_unchanged
 from countermark.signing.errors import ModelError
 from countermark.signing.leaves import FileLeaves
 from countermark.signing.manifest import FileEntry
@@ -44,6 +44,8 @@ def explain_change(
         leaves: The signed file's block digests, checked against its root; None if unknown.
 
     """
+    if entry.path == ".":  # The signer bound no name; a reader wants the one it has here.
+        entry = entry._replace(path=found.file.path)
     return (
         _lfs_pointer(entry, found)
         or _line_endings(entry, found, hash_type)
@@ -79,37 +81,57 @@ def explain_extra(file: ModelFile) -> Finding:
 def pair_renamed(
     missing: Sequence[FileEntry],
     extra: Sequence[ModelFile],
-    digest_of: Callable[[FileEntry, ModelFile], bool],
+    plan: Plan,
 ) -> tuple[list[Finding], set[str], set[str]]:
     """Find missing files that lie here under another name.
 
     Args:
         missing: Signed and not here.
         extra: Here and not signed.
-        digest_of: Whether a file on disk has the bytes signed for an entry; expensive.
+        plan: The digests that were signed. Each extra file is read at most once, and not
+            at all if nothing of its length is missing.
 
     Returns:
         The findings, the missing paths they explain, and the extra paths they explain.
 
+    Raises:
+        FileChangedError: An extra file does not stay the one the walk saw.
+        OSError: An extra file cannot be read.
+
     """
+    sizes = {entry.size_bytes for entry in missing}
+    candidates = [file for file in extra if sizes & {None, file.identity.size_bytes}]
+    digests = digest_files([Job(file, plan) for file in candidates])
     findings: list[Finding] = []
     old: set[str] = set()
     new: set[str] = set()
-    for entry in missing:
-        for file in sorted(extra, key=lambda file: not _same_letters(entry.path, file.path)):
-            if file.path in new or entry.size_bytes not in (None, file.identity.size_bytes):
-                continue
-            if not digest_of(entry, file):
-                continue
-            findings.append(_renamed(entry, file))
-            old.add(entry.path)
-            new.add(file.path)
-            break
+    # Of several files with the signed bytes, the one whose name looks the same is the one.
+    for name_of in (_composed, _any_name):
+        left: dict[object, list[ModelFile]] = {}
+        for found in reversed(digests):
+            if found.file.path not in new:
+                key = (name_of(found.file.path), found.digest, found.shards)
+                left.setdefault(key, []).append(found.file)
+        for entry in missing:
+            twins = left.get((name_of(entry.path), entry.digest, entry.shards))
+            if twins and entry.path not in old:
+                file = twins.pop()
+                findings.append(_renamed(entry, file))
+                old.add(entry.path)
+                new.add(file.path)
     return findings, old, new
 
 
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
+
+
+def _any_name(_: str) -> str:
+    return ""
+
+
 def _same_letters(first: str, second: str) -> bool:
-    return unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second)
+    return _composed(first) == _composed(second)
 
 
 def _renamed(entry: FileEntry, file: ModelFile) -> Finding:
@@ -202,7 +224,7 @@ def _tensors(entry: FileEntry, found: FileDigest) -> Finding | None:
             entry, found, "changed", "has another header than was signed; all tensors are the same"
         )
     size = found.file.identity.size_bytes
-    changed_bytes = sum(change.size_bytes for change in changes)
+    changed_bytes = sum(c.size_bytes for c in changes if c.change != "reshaped")
     first = changes[0]
     more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
     share = f"{100 * changed_bytes / size:.2g} % of its bytes" if size else "no byte"
@@ -221,6 +243,9 @@ def _tensors(entry: FileEntry, found: FileDigest) -> Finding | None:
 def _blocks(entry: FileEntry, found: FileDigest, leaves: FileLeaves | None) -> Finding | None:
     if leaves is None or found.tree is None:
         return None
+    now, then = found.tree.segments, leaves.segments
+    if now != then and max(len(now), len(then)) > 1:
+        return None  # Cut at other places, so that no two blocks can be compared.
     bad = first_bad_block(leaves.block_digests, found.tree.block_digests, leaves.segments)
     if bad is None:
         return None

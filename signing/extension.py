@@ -24,6 +24,7 @@ __all__ = ["EXTENSION_KEY", "Extension", "encode_extension", "parse_extension"]
 
 EXTENSION_KEY = "countermark"
 _VERSION = 1
+_KEYS = frozenset({"v", "size", "file", "empty", "blocks", "tensors"})
 _HEX_256 = re.compile(r"[0-9a-f]{64}")
 _MAX_SIZE = 2**62
 
@@ -79,18 +80,21 @@ def parse_extension(value: object) -> Extension | None:
         MalformedStatementError: It is version 1 and breaks its rules.
 
     """
-    match value:
-        case {"v": int(version)} if version != _VERSION:
-            return None
-        case {"v": 1, **rest} if set(rest) <= {"size", "file", "empty", "blocks", "tensors"}:
-            return Extension(
-                size_bytes=_size(rest["size"]) if "size" in rest else None,
-                file=_file_name(rest["file"]) if "file" in rest else None,
-                empty=_names(rest.get("empty", [])),
-                trees=_trees(rest.get("blocks"), rest.get("tensors")),
-            )
-        case _:
-            raise _wrong("has unknown or missing keys")
+    # Not a `match`: this runs once a file, and there may be a hundred thousand.
+    if not isinstance(value, dict) or type(value.get("v")) is not int:
+        raise _wrong("is not an object with an integer version 'v'")
+    if value["v"] != _VERSION:
+        return None
+    if not value.keys() <= _KEYS:
+        raise _wrong("has unknown keys")
+    if None in value.values():
+        raise _wrong("has a key whose value is null")
+    return Extension(
+        size_bytes=_size(value["size"]) if "size" in value else None,
+        file=_file_name(value["file"]) if "file" in value else None,
+        empty=_names(value["empty"]) if "empty" in value else (),
+        trees=_trees(value.get("blocks"), value.get("tensors")),
+    )
 
 
 def _wrong(reason: str) -> MalformedStatementError:

@@ -32,6 +32,9 @@ _CODE = (
 ).split()
 _CONFIG = ".json .jsonl .yaml .yml .toml .txt .md .model .vocab .tiktoken .cfg .ini .rst".split()
 
+# The first bytes of what `kind_of_head` knows; most files are done with one look.
+_TELLING = frozenset({b"\x80", b"P", b"G", b"#", b"\x7f", b"M"})
+
 _BY_SUFFIX = {
     **dict.fromkeys(_CONFIG, "config"),
     **dict.fromkeys(_CODE, "code"),
@@ -56,6 +59,8 @@ def kind_of_head(path: str, head: bytes) -> str:
     protocol number (Python's `pickletools`), and torch's zip files hold a `data.pkl`.
     """
     kind = kind_of_name(path)
+    if head[:1] not in _TELLING:
+        return kind
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pickle"
     if head.startswith(b"PK\x03\x04") and b"data.pkl" in head:

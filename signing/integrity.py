@@ -16,7 +16,7 @@ from countermark.signing.compare import (
     match_files,
     plan_jobs,
 )
-from countermark.signing.digest import FileDigest, Job, Plan, digest_files
+from countermark.signing.digest import FileDigest, Plan
 from countermark.signing.filekinds import is_weights, kind_of_name
 from countermark.signing.manifest import FileEntry, Manifest
 from countermark.signing.names import is_below, printable
@@ -48,6 +48,7 @@ class VerifyOptions:
         allow_uncovered_weights: Weights may lie here that the signature does not cover.
         skip_git: Leave git's own files at the top unchecked, as OMS does, unless signed.
         thorough: Recompute every signed digest of each file, not only the fastest.
+        mapped: Map files under a read lease instead of copying them (see `mapping`).
 
     """
 
@@ -58,6 +59,7 @@ class VerifyOptions:
     allow_uncovered_weights: bool = False
     skip_git: bool = True
     thorough: bool = False
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def examine_files(
     )
     matching = match_files(manifest, tree)
     jobs, cached = plan_jobs(matching.pairs, manifest, cache=cache, thorough=options.thorough)
-    digests = read_all(jobs, cache=cache, progress=progress)
+    digests = read_all(jobs, cache=cache, progress=progress, mapped=options.mapped)
     entries = {pair.file.path: pair.entry for pair in matching.pairs}
     bad = [found for found in digests if not is_as_signed(entries[found.file.path], found)]
     findings = [
@@ -129,16 +131,15 @@ def _ignored(manifest: Manifest, options: VerifyOptions) -> Iterator[tuple[str, 
         yield path, "ignored-by-you"
     for path in manifest.ignore_paths:
         # With skip_git off, the caller wants git's files checked, whatever the signer says.
-        if options.skip_git or path not in GIT_NAMES:
+        if options.skip_git or path.partition("/")[0] not in GIT_NAMES:
             yield path.rstrip("/"), "ignored-by-signer"
 
 
 def _signed_leftovers(manifest: Manifest) -> frozenset[str]:
     """Return what is usually left out, and was signed here: then it must be as signed."""
+    hidden = [entry.path for entry in manifest.files if entry.path.startswith(".")]
     return frozenset(
-        name
-        for name in (*GIT_NAMES, HUB_METADATA)
-        if any(is_below(entry.path, name) for entry in manifest.files)
+        name for name in (*GIT_NAMES, HUB_METADATA) if any(is_below(path, name) for path in hidden)
     )
 
 
@@ -179,11 +180,8 @@ def _displaced(matching: Matching, manifest: Manifest, options: VerifyOptions) -
             size_bytes=pair.file.identity.size_bytes,
         )
 
-    def has_signed_bytes(entry: FileEntry, file: ModelFile) -> bool:
-        plan = Plan(manifest.hash_type, manifest.shard_bytes)
-        return is_as_signed(entry, digest_files([Job(file, plan)])[0])
-
-    renamed, old, new = pair_renamed(matching.missing, matching.extra, has_signed_bytes)
+    plan = Plan(manifest.hash_type, manifest.shard_bytes)
+    renamed, old, new = pair_renamed(matching.missing, matching.extra, plan)
     yield from renamed
     for entry in matching.missing:
         if entry.path not in old and not (options.partial or options.accept_partial):

@@ -152,8 +152,15 @@ class PrivateKey:
                 return key.sign(message)
 
     def pem(self, password: bytes | None) -> bytes:
-        """Return the key as PKCS#8 PEM, encrypted if there is a password."""
+        """Return the key as PKCS#8 PEM, encrypted if there is a password.
+
+        Raises:
+            WrongPasswordError: The password is empty.
+
+        """
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password == b"":
+            raise WrongPasswordError("an empty password protects nothing")
         if password is not None:
             encryption = serialization.BestAvailableEncryption(password)
         return self._key.private_bytes(
@@ -199,7 +206,7 @@ def load_private_key(data: bytes, *, password: bytes | None = None) -> PrivateKe
     try:
         key = serialization.load_pem_private_key(data, password)
     except TypeError as e:
-        raise _password_trouble(password) from e
+        raise _password_trouble(encrypted=b"ENCRYPTED" in data) from e
     except UnsupportedAlgorithm as e:
         raise UnsupportedKeyError(f"private key: {e}") from e
     except ValueError as e:
@@ -283,8 +290,8 @@ def _check_rsa(key: rsa.RSAPublicKey, signature: bytes, message: bytes) -> None:
         key.verify(signature, message, pss, hashes.SHA256())
 
 
-def _password_trouble(password: bytes | None) -> KeyMaterialError:
-    if password is None:
+def _password_trouble(*, encrypted: bool) -> KeyMaterialError:
+    if encrypted:  # An empty password counts as none.
         return WrongPasswordError(
             "the private key is encrypted and no password was given",
             hint="set COUNTERMARK_KEY_PASSWORD, or use --password-file",

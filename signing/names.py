@@ -16,11 +16,13 @@ __all__ = ["MAX_DEPTH", "MAX_NAME_BYTES", "check_name", "is_below", "printable"]
 MAX_NAME_BYTES = 4096
 MAX_DEPTH = 64
 
-# Everything a terminal or a log viewer may act on: C0 and C1 controls, bidirectional
-# overrides and isolates, zero-width characters, line and paragraph separators, tags.
+# Everything a terminal or a log viewer may act on, or nobody can see: C0 and C1 controls,
+# line and paragraph separators, surrogates, and Unicode's Default_Ignorable_Code_Point
+# (bidirectional marks, zero-width characters, fillers, variation selectors, tags).
 _UNSAFE_TO_PRINT = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _DRIVE = re.compile(r"[A-Za-z]:(?:/|$)")  # "C:" and "C:/x", but not a file named "a:b".
 _OBVIOUSLY_FINE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -32,10 +34,11 @@ def check_name(name: str) -> str:
     Raises:
         UnsafeNameError: It is empty, absolute, has `.` or `..` or empty components, a NUL
             or a backslash, is longer than `MAX_NAME_BYTES` (UTF-8), or more than
-            `MAX_DEPTH` folders deep.
+            `MAX_DEPTH` parts.
 
     """
-    if len(name) <= 255 and _OBVIOUSLY_FINE.fullmatch(name):
+    # 2 * MAX_DEPTH characters hold at most MAX_DEPTH parts that are not empty.
+    if len(name) <= 2 * MAX_DEPTH and _OBVIOUSLY_FINE.fullmatch(name):
         return name
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise UnsafeNameError(f"a file name of {len(name)} characters")
@@ -48,7 +51,7 @@ def check_name(name: str) -> str:
     if any(part in ("", ".", "..") for part in parts):
         raise UnsafeNameError(f"file name {printable(name)} has an empty, '.' or '..' part")
     if len(parts) > MAX_DEPTH:
-        raise UnsafeNameError(f"a file name {len(parts)} folders deep, limit {MAX_DEPTH}")
+        raise UnsafeNameError(f"a file name of {len(parts)} parts, limit {MAX_DEPTH}")
     return name
 
 

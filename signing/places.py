@@ -7,9 +7,11 @@ model.sig.leaves    block digests of the model, for checking parts of it
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
-from countermark.signing.errors import SignatureNotFoundError
+from countermark.signing.errors import MalformedError, SignatureNotFoundError
 from countermark.signing.names import printable
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "evidence_files",
     "find_signature",
     "leaves_file",
+    "read_evidence",
     "set_file",
 ]
 
@@ -66,3 +69,23 @@ def leaves_file(signature: Path) -> Path:
 def evidence_files(signature: Path) -> tuple[Path, ...]:
     """Return every file that belongs to a signature; none of them is part of the model."""
     return (signature, set_file(signature), leaves_file(signature))
+
+
+def read_evidence(path: Path, max_bytes: int) -> bytes:
+    """Return a file's bytes, one more than `max_bytes` at most, so that its parser can refuse.
+
+    Evidence may lie in the model's own folder, where whoever made the model chose what it
+    is: a FIFO would make a verifier wait for ever.
+
+    Raises:
+        MalformedError: It is not a regular file.
+        FileNotFoundError: It is not there.
+        OSError: The disk refused.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise MalformedError(f"{printable(str(path))} is a folder, FIFO or device, not a file")
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(max_bytes + 1)

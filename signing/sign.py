@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from countermark.signing import leaves as leaves_format
-from countermark.signing.atomic import write_file
+from countermark.signing.atomic import write_files
 from countermark.signing.bundle import Bundle, encode_bundle
 from countermark.signing.dsse import PAYLOAD_TYPE, pae
 from countermark.signing.errors import FileExistsRefusedError, KeyMaterialError
@@ -94,13 +94,14 @@ def sign_statement(statement: bytes, signer: Identity) -> bytes:
 
 
 def write_signed(signed: Signed, signature: Path, *, replace: bool = False) -> tuple[Path, ...]:
-    """Write the evidence; the signature itself last, so that it never lacks its companions.
+    """Write the evidence, all or nothing; the signature last, so that it never lacks the rest.
 
     Returns:
         The files written, the signature first.
 
     Raises:
         FileExistsRefusedError: A file is there already and `replace` is False.
+        OSError: The disk refused; then nothing is written, and nothing lost.
 
     """
     companions = {leaves_file(signature): signed.leaves}
@@ -115,14 +116,9 @@ def write_signed(signed: Signed, signature: Path, *, replace: bool = False) -> t
                     f"{printable(str(path))} exists and would be lost",
                     hint="use --replace to sign anew, or another --signature name",
                 )
-    written = []
-    for path, data in companions.items():
-        if data is not None:
-            write_file(path, data)
-            written.append(path)
-    write_file(signature, signed.bundle)
-    for path, data in companions.items():
-        if data is None:
-            # What belongs to a replaced signature would only contradict the new one.
-            path.unlink(missing_ok=True)
-    return (signature, *written)
+    present = {path: data for path, data in companions.items() if data is not None}
+    write_files({**present, signature: signed.bundle})
+    for path in companions.keys() - present.keys():
+        # What belongs to a replaced signature would only contradict the new one.
+        path.unlink(missing_ok=True)
+    return (signature, *present)

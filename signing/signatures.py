@@ -6,6 +6,7 @@ it does it become worth reading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -63,6 +64,7 @@ class _Opinion:
 
     checks: tuple[Check, ...]
     signer: Signer | None
+    bundle: Bundle | None = None  # Whose signature this is about.
 
 
 def examine_signatures(
@@ -86,7 +88,10 @@ def examine_signatures(
     checks = [check for opinion in opinions for check in opinion.checks]
     signers = [opinion.signer for opinion in opinions if opinion.signer is not None]
     known = {signer.key_id for signer in signers}
+    judged = [opinion.bundle for opinion in opinions]
     for bundle in bundles:
+        if bundle in judged:
+            continue
         stranger = claimed_signer(bundle)
         if stranger.key_id not in known:
             signers.append(stranger)
@@ -126,7 +131,7 @@ def _by_key(bundles: Sequence[Bundle], key: PublicKey) -> _Opinion:
             checks.append(warned("key-hint-missing", "the bundle does not say which key signed it"))
         if legacy:
             checks.append(warned("legacy-signature", "signed in the way of OMS before v1.0"))
-        return _Opinion(tuple(checks), replace(signer, trusted=True))
+        return _Opinion(tuple(checks), replace(signer, trusted=True), bundle)
     if any(bundle.key_hint == key.key_id for bundle in candidates):
         check = failed(
             "signature-invalid",
@@ -211,7 +216,7 @@ def _by_certificate(bundle: Bundle, trust: Trust) -> _Opinion:
         issuer=facts.issuer,
         trusted=facts.trusted and signature.status is Status.HELD,
     )
-    return _Opinion((signature, *time_checks, *chain_checks), signer)
+    return _Opinion((signature, *time_checks, *chain_checks), signer, bundle)
 
 
 def _trusted_time(bundle: Bundle, trust: Trust) -> tuple[datetime, str, tuple[Check, ...]]:
@@ -243,12 +248,16 @@ def _check(bundle: Bundle, key: PublicKey) -> bool:
 
 # Old signatures are over other bytes; only statements of the old type may use that.
 LEGACY_MARK = b"https://model_signing/Digests/v0.1"
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def claimed_signer(bundle: Bundle) -> Signer:
     """Describe who a bundle claims to be from; nothing of it is verified."""
     if not bundle.certificates:
-        return Signer(method="key", key_id=bundle.key_hint or "", algorithm="")
+        # Anybody can write a hint, so only what can be a key id is repeated to people.
+        hint = bundle.key_hint or ""
+        key_id = hint if _KEY_ID.fullmatch(hint) else ""
+        return Signer(method="key", key_id=key_id, algorithm="")
     from countermark.signing.certificates import describe
     from countermark.signing.x509_loading import load_der
 

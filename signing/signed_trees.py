@@ -14,7 +14,7 @@ from countermark.signing import leaves as leaves_format
 from countermark.signing.errors import MalformedError
 from countermark.signing.leaves import FileLeaves
 from countermark.signing.manifest import FileEntry, TreeRoots
-from countermark.signing.places import leaves_file
+from countermark.signing.places import leaves_file, read_evidence
 from countermark.signing.trees import TensorRoot, tensor_root_of
 
 __all__ = ["signed_leaves", "signed_tensors"]
@@ -59,7 +59,7 @@ def signed_tensors(trees: TreeRoots | None) -> tuple[TensorRoot, ...] | None:
 
 def _read_beside(signature: Path) -> dict[str, FileLeaves]:
     try:
-        with leaves_file(signature).open("rb") as file:
-            return leaves_format.decode(file.read(leaves_format.MAX_LEAVES_BYTES + 1))
+        data = read_evidence(leaves_file(signature), leaves_format.MAX_LEAVES_BYTES)
+        return leaves_format.decode(data)
     except (FileNotFoundError, MalformedError):
         return {}

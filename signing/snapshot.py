@@ -40,6 +40,7 @@ class SnapshotOptions:
         ignore_paths: POSIX paths below the root to leave out, and to say so.
         allow_symlinks: Follow links to files inside the model.
         skip_git: Leave out git's own files at the top, as OMS does.
+        mapped: Map files under a read lease instead of copying them (see `mapping`).
 
     """
 
@@ -49,6 +50,7 @@ class SnapshotOptions:
     ignore_paths: tuple[str, ...] = ()
     allow_symlinks: bool = False
     skip_git: bool = True
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Snapshot:
         manifest: Ready to be signed.
         leaves: Block digests by path, where they are too many to travel inside.
         tree: The enumeration the manifest was made from.
-        notes: What the signer should know: pickles, code, ignored weights, odd headers.
+        notes: What the signer should know: pickles, ignored weights, odd headers.
         files_reused: How many files were not read, as the previous signature knew them.
 
     """
@@ -123,7 +125,7 @@ def take_snapshot(
     entries, leaves = _reuse(tree.files, options, previous) if previous else ({}, {})
     reused = len(entries)
     jobs = [Job(file, _plan(file, options)) for file in tree.files if file.path not in entries]
-    digests = read_all(jobs, cache=cache, progress=progress)
+    digests = read_all(jobs, cache=cache, progress=progress, mapped=options.mapped)
     inline = _Inline.of(tree.files, digests)
     for digest in digests:
         entries[digest.file.path] = _entry(digest, inline)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 
 from countermark.signing import strict_json
-from countermark.signing.errors import EmptyModelError
+from countermark.signing.errors import EmptyModelError, TooLargeError
 from countermark.signing.extension import EXTENSION_KEY, encode_extension
 from countermark.signing.manifest import (
     FileEntry,
@@ -23,6 +23,8 @@ from countermark.signing.manifest import (
 
 __all__ = [
     "LEGACY_PREDICATE_TYPE",
+    "MAX_RESOURCES",
+    "MAX_STATEMENT_BYTES",
     "NAMES_ROOT_KEY",
     "PREDICATE_TYPE",
     "STATEMENT_TYPE",
@@ -34,6 +36,10 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 LEGACY_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"
 NAMES_ROOT_KEY = "countermark-names-v1"
+
+# Both for signing, where they spare the signer a signature that nobody reads, and reading.
+MAX_STATEMENT_BYTES = 47 * 1024 * 1024  # In base64 it fits into `bundle.MAX_BUNDLE_BYTES`.
+MAX_RESOURCES = 250_000
 
 
 class Dialect(Enum):
@@ -53,11 +59,14 @@ def encode_statement(manifest: Manifest, *, dialect: Dialect = Dialect.PYTHON) -
     Raises:
         EmptyModelError: There is nothing to put into `resources`, which OMS v1.0 section
             5.2.1 forbids.
+        TooLargeError: Over `MAX_STATEMENT_BYTES` or `MAX_RESOURCES`.
 
     """
     rows = _rows(manifest, dialect)
     if not rows:
         raise EmptyModelError("the model holds no byte to sign")
+    if len(rows) > MAX_RESOURCES:
+        raise TooLargeError("statement", size=len(rows), limit=MAX_RESOURCES, unit="resources")
     resources = [resource for resource, _ in rows]
     serialization: dict[str, object] = {
         "method": manifest.method,
@@ -67,7 +76,7 @@ def encode_statement(manifest: Manifest, *, dialect: Dialect = Dialect.PYTHON) -
     }
     if manifest.method == "shards":
         serialization["shard_size"] = manifest.shard_bytes
-    return strict_json.dumps(
+    encoded = strict_json.dumps(
         {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": manifest.name, "digest": _subject_digest(manifest, resources)}],
@@ -78,6 +87,9 @@ def encode_statement(manifest: Manifest, *, dialect: Dialect = Dialect.PYTHON) -
             },
         }
     )
+    if len(encoded) > MAX_STATEMENT_BYTES:
+        raise TooLargeError("statement", size=len(encoded), limit=MAX_STATEMENT_BYTES)
+    return encoded
 
 
 def _subject_digest(manifest: Manifest, resources: list[Resource]) -> dict[str, str]:
@@ -103,7 +115,9 @@ def _rows(manifest: Manifest, dialect: Dialect) -> list[tuple[Resource, dict[str
             }
             if index == 0:
                 descriptor[EXTENSION_KEY] = encode_extension(
-                    file, bind_name=resource.name.split(":")[0] == ".", empty=empty
+                    file,
+                    bind_name=manifest.single_file and dialect is Dialect.PYTHON,
+                    empty=empty,
                 )
                 empty = ()  # Said once, on the first file that has a row.
             rows.append((resource, descriptor))

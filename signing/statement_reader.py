@@ -27,6 +27,8 @@ from countermark.signing.manifest import (
 from countermark.signing.names import check_name, printable
 from countermark.signing.statement import (
     LEGACY_PREDICATE_TYPE,
+    MAX_RESOURCES,
+    MAX_STATEMENT_BYTES,
     NAMES_ROOT_KEY,
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -34,11 +36,9 @@ from countermark.signing.statement import (
 
 __all__ = ["MAX_RESOURCES", "MAX_STATEMENT_BYTES", "parse_statement"]
 
-MAX_STATEMENT_BYTES = 48 * 1024 * 1024
-MAX_RESOURCES = 250_000
-
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _SHARD_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_MAX_SHARD_BYTES = 2**62
 _ALIASES = {"blake2": "blake2b"}
 
 
@@ -95,12 +95,17 @@ def _parse_current(
         shard_bytes=_shard_bytes(serialization) if method == "shards" else None,
         allow_symlinks=_allow_symlinks(serialization),
         ignore_paths=_ignore_paths(serialization),
-        single_file=any(resource.name.split(":")[0] == "." for resource in resources),
+        single_file=any(_is_dot(resource.name, method) for resource in resources),
         model_digest=oms_root(resources),
     )
     _check_paths(manifest)
     _check_roots(manifest, resources, stated)
     return manifest
+
+
+def _is_dot(name: str, method: str) -> bool:
+    # A folder may well hold a file called ".:x".
+    return name == "." or (method == "shards" and name.rsplit(":", 2)[0] == ".")
 
 
 def _subject(subjects: list[object]) -> tuple[str, dict[str, str]]:
@@ -179,21 +184,20 @@ def _hash_type(value: object) -> str:
 
 
 def _resource(row: object, hash_type: str) -> tuple[Resource, Extension | None]:
-    match row:
-        case {"name": str(name), "algorithm": str(algorithm), "digest": str(digest), **rest}:
-            base = algorithm.split("-sharded-")[0]
-            if _ALIASES.get(base, base) != hash_type:
-                raise MalformedStatementError(
-                    f"{printable(name)[:200]}: algorithm differs from hash_type {hash_type}"
-                )
-            value = rest.get(EXTENSION_KEY)
-            extension = None if value is None else parse_extension(value)
-            return (
-                Resource(name=name, algorithm=algorithm, digest=_digest(digest, hash_type, name)),
-                extension,
+    # Not a `match`: this runs once a file, and there may be a hundred thousand.
+    if not isinstance(row, dict):
+        raise MalformedStatementError("a resource is not an object")
+    name, algorithm, digest = row.get("name"), row.get("algorithm"), row.get("digest")
+    if not (isinstance(name, str) and isinstance(algorithm, str) and isinstance(digest, str)):
+        raise MalformedStatementError("a resource has no name, algorithm or digest")
+    if algorithm != hash_type:
+        base = algorithm.split("-sharded-")[0]
+        if _ALIASES.get(base, base) != hash_type:
+            raise MalformedStatementError(
+                f"{printable(name)[:200]}: algorithm differs from hash_type {hash_type}"
             )
-        case _:
-            raise MalformedStatementError("a resource has no name, algorithm or digest")
+    extension = parse_extension(row[EXTENSION_KEY]) if EXTENSION_KEY in row else None
+    return Resource(name, algorithm, _digest(digest, hash_type, name)), extension
 
 
 def _digest(digest: str, hash_type: str, name: str) -> str:
@@ -206,12 +210,16 @@ def _digest(digest: str, hash_type: str, name: str) -> str:
 
 def _path(name: str, extension: Extension | None) -> str:
     if name != ".":
+        if extension is not None and extension.file is not None:
+            raise MalformedStatementError(f"{printable(name)[:200]}: a second name for one file")
         return check_name(name)
     # OMS binds no name to a single file; our extension does.
     return extension.file if extension is not None and extension.file is not None else "."
 
 
 def _file(resource: Resource, extension: Extension | None) -> FileEntry:
+    if extension is not None and extension.empty:
+        raise MalformedStatementError("empty files are listed where each has a resource")
     return FileEntry(
         path=_path(resource.name, extension),
         digest=resource.digest,
@@ -230,6 +238,10 @@ def _sharded_files(
         name, start, end = _split_shard(resource.name)
         shards.setdefault(name, []).append(Shard(start=start, end=end, digest=resource.digest))
         if resource.name in extensions:
+            if name in said:
+                raise MalformedStatementError(
+                    f"{printable(name)[:200]}: two shards speak for the whole file"
+                )
             said[name] = extensions[resource.name]
             empty.extend(said[name].empty)
     files = []
@@ -237,6 +249,10 @@ def _sharded_files(
         ranges.sort(key=lambda shard: shard.start)
         _check_ranges(name, ranges)
         extension = said.get(name)
+        if extension is not None and extension.size_bytes not in (None, ranges[-1].end):
+            raise MalformedStatementError(
+                f"{printable(name)[:200]}: size is not that of its shards"
+            )
         files.append(
             FileEntry(
                 path=_path(name, extension),
@@ -274,9 +290,9 @@ def _shard_bytes(serialization: dict[str, object]) -> int:
     match serialization.get("shard_size"):
         case bool():
             pass
-        case int(size) if size > 0:
+        case int(size) if 0 < size <= _MAX_SHARD_BYTES:
             return size
-        case float(size) if size > 0 and size.is_integer():
+        case float(size) if 0 < size <= _MAX_SHARD_BYTES and size.is_integer():
             return int(size)  # Protobuf's Struct knows no integers: 1000000000.0.
     raise MalformedStatementError("shard_size is not a positive number of bytes")
 

@@ -24,9 +24,17 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ONLY_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = bytes(2 if byte in b"[{" else 0 for byte in range(256))
 _MAX_INT_DIGITS = 20
+_MAX_SPLIT_QUOTES = 4_000_000
 
 
-def loads(data: bytes, *, what: str, max_bytes: int, max_depth: int = DEFAULT_MAX_DEPTH) -> object:
+def loads(
+    data: bytes,
+    *,
+    what: str,
+    max_bytes: int,
+    max_depth: int = DEFAULT_MAX_DEPTH,
+    max_items: int | None = None,
+) -> object:
     """Parse one JSON document that can only mean one thing.
 
     Args:
@@ -34,14 +42,20 @@ def loads(data: bytes, *, what: str, max_bytes: int, max_depth: int = DEFAULT_MA
         what: Name of the document for error messages; already safe to print.
         max_bytes: Larger input is refused before anything is parsed.
         max_depth: Deepest nesting of arrays and objects.
+        max_items: Most commas and opening brackets, those inside strings included: `[],[],…`
+            costs thirty times its size once parsed.
 
     Raises:
-        TooLargeError: The input is over `max_bytes`.
+        TooLargeError: The input is over `max_bytes` or `max_items`.
         MalformedJsonError: It is not strict JSON; the message says why.
 
     """
     if len(data) > max_bytes:
         raise TooLargeError(what, size=len(data), limit=max_bytes)
+    if max_items is not None:
+        items = data.count(b",") + data.count(b"[") + data.count(b"{")
+        if items > max_items:
+            raise TooLargeError(what, size=items, limit=max_items, unit="values")
     if _depth(data, max_depth) > max_depth:
         raise MalformedJsonError(f"{what}: nested deeper than {max_depth} levels")
     try:
@@ -77,7 +91,11 @@ def _depth(data: bytes, max_depth: int) -> int:
     """Return an upper bound of the nesting depth, without parsing."""
     if data.count(b"[") + data.count(b"{") <= max_depth:
         return 0  # Too few brackets to nest too deep: the usual case for small documents.
-    brackets = _STRING.sub(b"", data).translate(None, _ONLY_BRACKETS)
+    if b"\\" not in data and data.count(b'"') <= _MAX_SPLIT_QUOTES:
+        outside = b"".join(data.split(b'"')[::2])  # Five times as fast as the expression.
+    else:
+        outside = _STRING.sub(b"", data)
+    brackets = outside.translate(None, _ONLY_BRACKETS)
     steps = (step - 1 for step in brackets.translate(_STEP))
     return max(itertools.accumulate(steps), default=0)
 

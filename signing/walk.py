@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -159,13 +159,13 @@ def walk(
         root=root,
         ignored=ignored,
         link_targets=blobs or ((root,) if allow_symlinks else ()),
-        exclude=frozenset(place for path in exclude for place in _places(path)),
+        exclude=frozenset(_place(path) for path in exclude),
         left_out=frozenset({HUB_METADATA, *(GIT_NAMES if skip_git else ())}).difference(keep),
     )
     walker.run()
     return ModelTree(
         root=root,
-        name=os.path.basename(root) or "model",
+        name=_decodable(os.path.basename(root)) or "model",
         layout=Layout.HUB_SNAPSHOT if blobs else Layout.FOLDER,
         files=tuple(sorted(walker.files, key=lambda file: file.path)),
         skipped=tuple(sorted(walker.skipped, key=lambda item: item.path)),
@@ -180,26 +180,24 @@ def _hub_blob_folders(root: str) -> tuple[str, ...]:
     """
     snapshots = os.path.dirname(root)
     repository = os.path.dirname(snapshots)
-    kind = os.path.basename(repository).partition("--")[0]
-    if os.path.basename(snapshots) != "snapshots" or kind not in ("models", "datasets", "spaces"):
+    kind, dashes, _ = os.path.basename(repository).partition("--")
+    named = dashes and kind in ("models", "datasets", "spaces")
+    if os.path.basename(snapshots) != "snapshots" or not named:
         return ()
     cache = os.path.dirname(repository)
     return (os.path.join(repository, "blobs"), os.path.join(cache, "blobs"))
 
 
-def _places(path: Path) -> tuple[str, str]:
-    """Return where a file lies, and where it leads to if it is a link."""
-    return os.path.join(os.path.realpath(path.parent), path.name), os.path.realpath(path)
+def _place(path: Path) -> str:
+    """Return where a file lies; not where it leads to.
+
+    Otherwise a link put in the place of an evidence file would hide whatever it leads to.
+    """
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _model_file(path: str, location: str, status: os.stat_result) -> ModelFile:
     return ModelFile(path, location, FileIdentity.of(status), bool(status.st_mode & 0o111))
-
-
-def _with_parents(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = path.rpartition("/")[0]
 
 
 def _decodable(name: str) -> str:
@@ -233,49 +231,56 @@ class _Walker:
         self._left_out = left_out
         self._link_targets = link_targets
         self._exclude = exclude
-        self._pending: list[tuple[str, str]] = [(root, "")]
+        self._pending: list[tuple[str, str, tuple[int, str] | None]] = [(root, "", None)]
         self.files: list[ModelFile] = []
         self.skipped: list[Skipped] = []
 
     def run(self) -> None:
         while self._pending:
-            folder, prefix = self._pending.pop()
+            folder, prefix, inherited = self._pending.pop()
+            # Too deep for any name below it, and perhaps for the system; each name by itself
+            # is checked when it is met.
+            check_name(prefix + "x")
             count = 0
             with os.scandir(folder) as entries:
                 for entry in entries:
                     count += 1
-                    self._visit(entry, prefix)
+                    self._visit(entry, prefix, inherited)
             if not count and prefix:
                 self.skipped.append(Skipped(prefix, "empty-directory"))
 
-    def _visit(self, entry: os.DirEntry[str], prefix: str) -> None:
+    def _visit(
+        self, entry: os.DirEntry[str], prefix: str, inherited: tuple[int, str] | None
+    ) -> None:
         path = prefix + check_name(_decodable(entry.name))
-        reason = self._reason_to_skip(path)
-        if reason is not None:
-            self._skip(entry, path, reason)
+        ignored = self._why_ignored(path, inherited)
+        if path in self._left_out:
+            self._skip(entry, path, "git" if path in GIT_NAMES else "hub-metadata")
+        elif ignored is not None:
+            self._ignore(entry, path, ignored)
         elif entry.is_symlink():
             self._link(entry, path)
         elif entry.is_dir(follow_symlinks=False):
-            self._pending.append((entry.path, path + "/"))
+            self._pending.append((entry.path, path + "/", None))
         elif entry.is_file(follow_symlinks=False):
             if entry.path not in self._exclude:
                 self._add(path, entry.path, entry.stat(follow_symlinks=False))
         else:
             raise SpecialFileError(f"{printable(path)} is a FIFO, socket or device, not a file")
 
-    def _reason_to_skip(self, path: str) -> str | None:
-        if path in self._left_out:
-            return "git" if path in GIT_NAMES else "hub-metadata"
-        if not self._ignored:
-            return None
-        found = [self._ignored[name] for name in _with_parents(path) if name in self._ignored]
-        return min(found)[1] if found else None
+    def _why_ignored(self, path: str, inherited: tuple[int, str] | None) -> tuple[int, str] | None:
+        own = self._ignored.get(path)
+        return own if inherited is None else min(inherited, own or inherited)
+
+    def _ignore(self, entry: os.DirEntry[str], path: str, ignored: tuple[int, str]) -> None:
+        if entry.is_dir(follow_symlinks=False):
+            # Descend, since weights or code in an ignored folder must not go unmentioned.
+            self._pending.append((entry.path, path + "/", ignored))
+        else:
+            self._skip(entry, path, ignored[1])
 
     def _skip(self, entry: os.DirEntry[str], path: str, reason: str) -> None:
-        if reason not in ("git", "hub-metadata") and entry.is_dir(follow_symlinks=False):
-            # Descend, since weights or code in an ignored folder must not go unmentioned.
-            self._pending.append((entry.path, path + "/"))
-        elif entry.path not in self._exclude:
+        if entry.path not in self._exclude:
             folder = entry.is_dir(follow_symlinks=False)
             self.skipped.append(Skipped(path + "/" if folder else path, reason))
 

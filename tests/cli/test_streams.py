@@ -1,0 +1,215 @@
+"""Standard output and error, terminals, pipes, signals: what a shell script relies on."""
+
+import errno
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.command import COMMAND, environment, run
+
+BY_KEY = ("verify", "model", "--public-key", "release.pub")
+HUGE_BYTES = 64 << 30  # Sparse; nobody reads all of it before the tests give up.
+
+
+def open_files(process: "subprocess.Popen[bytes]") -> set[str]:
+    folder = Path(f"/proc/{process.pid}/fd")
+    names = set()
+    for link in folder.iterdir():
+        try:
+            names.add(os.path.basename(os.readlink(link)))
+        except OSError:
+            continue
+    return names
+
+
+def wait_until_reading(process: "subprocess.Popen[bytes]", name: str) -> None:
+    deadline = time.monotonic() + 60
+    while name not in open_files(process):
+        assert process.poll() is None, "it ended before it read the weights"
+        assert time.monotonic() < deadline, "it never read the weights"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def huge(desk: Path) -> Path:
+    with (desk / "model/huge.safetensors").open("wb") as file:
+        file.truncate(HUGE_BYTES)
+    return desk
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files in /proc")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sign", "model", "--private-key", "release.key", "--replace", "--cache", "digests"],
+        ["diff", "model", "."],
+    ],
+    ids=["sign", "diff"],
+)
+def test_interrupt_leaves_nothing_half_written(huge: Path, words: list[str]) -> None:
+    run("verify", "model", "--cache", "digests", cwd=huge)  # Makes the caches' own key.
+    before = sorted(huge.rglob("*"))
+    signature = (huge / "model/model.sig").read_bytes()
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=huge,
+        env=environment(huge),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_until_reading(process, "huge.safetensors")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert err == b"countermark: interrupted; nothing was left half-written\n"
+    assert sorted(huge.rglob("*")) == before
+    assert (huge / "model/model.sig").read_bytes() == signature
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["human", "json"])
+def test_reader_that_goes_away_makes_no_noise_and_no_success(desk: Path, more: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*COMMAND, *BY_KEY, *more],
+            cwd=desk,
+            env=environment(desk),
+            stdout=write,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [[*BY_KEY], [*BY_KEY, "--json"], ["--version"], ["--help"]])
+def test_full_disk_under_standard_output_is_not_success(desk: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=desk,
+            env=environment(desk),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"error[io-error]" in done.stderr
+    assert os.strerror(errno.ENOSPC).encode() in done.stderr
+
+
+def test_closed_standard_output_leaves_the_exit_code(desk: Path) -> None:
+    script = '"$@" >&-'
+    for file, code in (("release.pub", 0), ("stranger.pub", 12)):
+        words = [*COMMAND, "verify", "model", "--public-key", file]
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *words], cwd=desk, env=environment(desk), check=False
+        )
+        assert done.returncode == code
+
+
+def on_terminal(desk: Path, *words: str, variables: dict[str, str] | None = None) -> bytes:
+    """Return what a terminal would have been sent."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=desk,
+        env=environment(desk, **{"TERM": "xterm", **(variables or {})}),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    ) as process:
+        os.close(follower)
+        sent = bytearray()
+        interrupted = False
+        while True:
+            ready, _, _ = select.select([leader], [], [], 60)
+            assert ready, "nothing was printed for a minute"
+            try:
+                data = os.read(leader, 65536)
+            except OSError:  # Linux says EIO when the other end is closed.
+                break
+            if not data:
+                break
+            sent += data
+            if not interrupted and b"\x1b[?25l" in sent:
+                process.send_signal(signal.SIGINT)
+                interrupted = True
+        process.wait(timeout=60)
+    os.close(leader)
+    return bytes(sent)
+
+
+def test_colours_are_for_terminals_and_can_be_turned_off(desk: Path) -> None:
+    assert b"\x1b[32mVERIFIED" in on_terminal(desk, *BY_KEY)
+    assert b"\x1b" not in on_terminal(desk, *BY_KEY, variables={"NO_COLOR": "1"})
+    assert b"\x1b" not in on_terminal(desk, *BY_KEY, variables={"TERM": "dumb"})
+    assert "\x1b" not in run(*BY_KEY, cwd=desk).out
+
+
+def test_interrupted_progress_bar_gives_the_cursor_back(huge: Path) -> None:
+    pytest.importorskip("rich", reason="the bar is drawn by the extra 'progress'")
+    sent = on_terminal(huge, "sign", "model", "--private-key", "release.key", "--replace")
+    assert b"interrupted" in sent
+    assert sent.rindex(b"\x1b[?25h") > sent.rindex(b"\x1b[?25l")
+    assert sent.rindex(b"interrupted") > sent.rindex(b"\x1b[?25h")
+
+
+def test_no_bar_without_a_terminal_or_when_not_wanted(desk: Path) -> None:
+    assert run("verify", "model", "--public-key", "release.pub", cwd=desk).err == ""
+    sent = on_terminal(desk, *BY_KEY, "--no-progress")
+    assert b"\x1b[?25l" not in sent
+
+
+def test_names_that_the_terminal_s_encoding_lacks_stop_nothing(desk: Path) -> None:
+    ran = run(*BY_KEY, cwd=desk, variables={"PYTHONIOENCODING": "latin-1"})
+    assert ran.code == 0
+    assert "signed by    key " in ran.out
+    assert "\\u2026" in ran.out
+
+
+def test_mistake_of_ours_is_one_line_and_no_verdict(desk: Path) -> None:
+    broken = (
+        "import countermark.signing.examine as e\n"
+        "def broken(*a, **k): raise KeyError('no such\\x1b[31m thing')\n"
+        "e.examine = broken\n"
+        "from countermark.cli.main import main; main()"
+    )
+    errors = []
+    for more in ([], ["--debug"]):
+        done = subprocess.run(
+            [*COMMAND[:-1], broken, *BY_KEY, *more],
+            cwd=desk,
+            env=environment(desk),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, b"")
+        errors.append(done.stderr)
+    assert errors[0].startswith(b"countermark: error[internal]: KeyError: ")
+    assert b"Traceback" not in errors[0]
+    assert b"\x1b" not in errors[0]
+    assert b"Traceback" in errors[1]
+
+
+def test_traceback_is_shown_with_debug_only(desk: Path) -> None:
+    words = ("verify", "model", "--public-key", "release.key")
+    for ran in (run(*words, cwd=desk), run(*words, "--json", cwd=desk)):
+        assert ran.code == 2
+        assert "Traceback" not in ran.out + ran.err
+    assert "Traceback" in run(*words, "--debug", cwd=desk).err
+    assert "Traceback" in run(*words, cwd=desk, variables={"COUNTERMARK_DEBUG": "1"}).err
