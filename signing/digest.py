@@ -32,6 +32,7 @@ __all__ = ["FileDigest", "Job", "Plan", "digest_files", "open_unchanged"]
 
 _BUFFER_BYTES = 256 << 10
 _INLINE_BYTES = 8 << 20
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _SMALL_BYTES = 64 << 10
 _MAPPED_BYTES = 4 << 20
 _POLL_S = 0.1
@@ -188,9 +189,11 @@ class _Reader:
         descriptor = _open(file)
         try:
             data = os.read(descriptor, file.identity.size_bytes + 1)
+            # One look, after the read, is as good as two: what is now as the walk saw it was
+            # so all the time in between.
+            _check_identity(descriptor, file, "was written or replaced before it was read")
             if len(data) != file.identity.size_bytes:
                 raise _changed(file, "was written while it was read")
-            _check_identity(descriptor, file, "was written while it was read")
         finally:
             os.close(descriptor)
         self._on_bytes(len(data))
@@ -253,6 +256,7 @@ def open_unchanged(file: ModelFile) -> Iterator[int]:
     """
     descriptor = _open(file)
     try:
+        _check_identity(descriptor, file, "was written or replaced before it was read")
         yield descriptor
         _check_identity(descriptor, file, "was written while it was read")
     finally:
@@ -261,21 +265,13 @@ def open_unchanged(file: ModelFile) -> Iterator[int]:
 
 def _open(file: ModelFile) -> int:
     try:
-        descriptor = os.open(
-            file.location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        )
+        return os.open(file.location, _OPEN_FLAGS)
     except FileNotFoundError as e:
         raise _changed(file, "vanished before it was read") from e
     except OSError as e:
         if e.errno == errno.ELOOP:
             raise _changed(file, "became a symbolic link before it was read") from e
         raise
-    try:
-        _check_identity(descriptor, file, "was written or replaced before it was read")
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _check_identity(descriptor: int, file: ModelFile, what: str) -> None:

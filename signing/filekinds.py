@@ -45,10 +45,13 @@ _BY_SUFFIX = {
 
 def kind_of_name(path: str) -> str:
     """Return `weights`, `pickle`, `code`, `config` or `other`, from the name alone."""
-    name = path.rpartition("/")[2].lower()
-    if name in _PICKLE_NAMES or (name.startswith("pytorch_model") and name.endswith(".bin")):
+    name = path[path.rfind("/") + 1 :].lower()
+    dot = name.rfind(".")
+    if dot < 0:
+        return "other"
+    suffix = name[dot:]
+    if suffix == ".bin" and (name in _PICKLE_NAMES or name.startswith("pytorch_model")):
         return "pickle"
-    suffix = name[name.rfind(".") :] if "." in name else ""
     return _BY_SUFFIX.get(suffix, "other")
 
 

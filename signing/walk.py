@@ -252,19 +252,20 @@ class _Walker:
     def _visit(
         self, entry: os.DirEntry[str], prefix: str, inherited: tuple[int, str] | None
     ) -> None:
-        path = prefix + check_name(_decodable(entry.name))
-        ignored = self._why_ignored(path, inherited)
+        name = entry.name
+        path = prefix + check_name(name if name.isascii() else _decodable(name))
+        ignored = self._why_ignored(path, inherited) if self._ignored else None
         if path in self._left_out:
             self._skip(entry, path, "git" if path in GIT_NAMES else "hub-metadata")
         elif ignored is not None:
             self._ignore(entry, path, ignored)
+        elif entry.is_file(follow_symlinks=False):
+            if entry.path not in self._exclude:
+                self._add(path, entry.path, entry.stat(follow_symlinks=False))
         elif entry.is_symlink():
             self._link(entry, path)
         elif entry.is_dir(follow_symlinks=False):
             self._pending.append((entry.path, path + "/", None))
-        elif entry.is_file(follow_symlinks=False):
-            if entry.path not in self._exclude:
-                self._add(path, entry.path, entry.stat(follow_symlinks=False))
         else:
             raise SpecialFileError(f"{printable(path)} is a FIFO, socket or device, not a file")
 

@@ -165,7 +165,7 @@ def file(path: str, digest: str = "", **more: Any) -> Vector:  # noqa: ANN401
 
 def folder() -> Vector:
     """Return the statement that most refusals start from: three files, trees on one."""
-    trees = {
+    trees: Vector = {
         "size": 152,
         "blocks": {"root": ROOT_1, "leaves": LEAVES, "segments": [128, 24]},
         "tensors": {"root": ROOT_2, "leaves": [TENSOR]},
@@ -824,7 +824,7 @@ def bundle_texts() -> dict[str, Vector]:
 def roots() -> dict[str, Vector]:
     """Return the vectors of sections 3 and 4."""
     rows = [row("b", B), row("a", A), row('ä\n"\\\u0001\u007f\u2028😀', C), row("\uffff", C)]
-    about = {
+    about: Vector = {
         "kind": "roots",
         "expect": "ok",
         "spec": "3.2",

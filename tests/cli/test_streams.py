@@ -34,6 +34,7 @@ def wait_until_reading(process: "subprocess.Popen[bytes]", name: str) -> None:
         assert process.poll() is None, "it ended before it read the weights"
         assert time.monotonic() < deadline, "it never read the weights"
         time.sleep(0.01)
+    time.sleep(0.3)  # Until all its readers have started.
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_the_file_is_its_owners_only_and_nothing_else_is_left(tmp_path: Path) ->
 
 
 def test_a_key_has_32_bytes_at_least(tmp_path: Path) -> None:
-    assert DigestCache(tmp_path / "c", bytes(MIN_CACHE_KEY_BYTES))
+    assert DigestCache(tmp_path / "c", bytes(MIN_CACHE_KEY_BYTES)).lookup(OLD) == {}
     with pytest.raises(CacheError) as caught:
         DigestCache(tmp_path / "c", bytes(MIN_CACHE_KEY_BYTES - 1))
     assert caught.value.code == "cache-unusable"
@@ -173,10 +173,11 @@ def test_reading_reports_progress_and_lets_the_cache_learn(
     seen: list[tuple[int, int]] = []
     digests = read_all(
         [job],
+        mapped=False,
         cache=cache if with_cache else None,
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen[-1] == (3, 3)
     expected = {"sha256": digests[0].digest} if with_cache else {}
     assert cache.lookup(identity) == expected
-    assert read_all([job], cache=None, progress=None) == digests
+    assert read_all([job], mapped=False, cache=None, progress=None) == digests

@@ -121,7 +121,7 @@ def test_the_kind_comes_from_the_first_bytes_too(tmp_path: Path) -> None:
 
 
 def many(tmp_path: Path) -> list[Job]:
-    files = lay(tmp_path, {f"{index:02}": content(index * 300_000) for index in range(24)})
+    files = lay(tmp_path, {f"{index:02}": content(index * 100_000) for index in range(24)})
     return [Job(file, Plan("sha256", trees=True)) for file in files]
 
 

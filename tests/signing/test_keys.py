@@ -260,7 +260,7 @@ def test_what_is_no_private_key_is_refused(data: bytes) -> None:
 def test_the_size_limit_holds_at_n_and_refuses_one_more() -> None:
     pem, public = key("ec-p256").pem(None), key("ec-p256").public_key.pem
     for load, data in ((load_private_key, pem), (load_public_key, public)):
-        assert load(data.ljust(MAX_KEY_BYTES, b"\n"))
+        load(data.ljust(MAX_KEY_BYTES, b"\n"))
         with pytest.raises(TooLargeError) as caught:
             load(data.ljust(MAX_KEY_BYTES + 1, b"\n"))
         assert caught.value.code == "too-large"

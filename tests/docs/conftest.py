@@ -1,0 +1,48 @@
+"""The folder in which the documents' commands are run."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.command import environment, install_on_path, run
+from support.models import make_hub_snapshot, make_local_dir, make_model
+from support.pki import authority, email, signer
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """Return a folder with `my-model`, and an environment with `countermark` on its PATH."""
+    binaries = install_on_path(tmp_path / "bin")
+    folder = tmp_path / "stage"
+    make_model(folder / "my-model")
+    variables = environment(tmp_path, PATH=f"{binaries}:/usr/bin:/bin")
+    return folder, variables
+
+
+@pytest.fixture
+def certified(stage: tuple[Path, dict[str, str]]) -> Path:
+    """Add `ca.pem`, `leaf.pem` and `leaf.key`, valid for a hundred years."""
+    folder, _ = stage
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2126, 1, 1, tzinfo=UTC)
+    ca = authority("Example CA", not_before=begin - timedelta(days=1), not_after=end)
+    leaf = signer(ca, email("release@example.org"), not_before=begin, not_after=end)
+    (folder / "ca.pem").write_bytes(ca.pem)
+    (folder / "leaf.pem").write_bytes(leaf.pem)
+    (folder / "leaf.key").write_bytes(leaf.key_pem)
+    return folder
+
+
+@pytest.fixture
+def published(stage: tuple[Path, dict[str, str]]) -> Path:
+    """Add what a user has: two keys, a Hub snapshot, and a folder `downloaded`, both signed."""
+    folder, variables = stage
+    for name in ("release", "stranger"):
+        assert run("keygen", name, cwd=folder).code == 0
+    snapshot = make_hub_snapshot(folder / "hub")
+    downloaded = make_local_dir(folder / "downloaded")
+    for place in (snapshot, downloaded):
+        assert run("sign", place, "--private-key", "release.key", cwd=folder).code == 0
+    variables["snapshot"] = str(snapshot.relative_to(folder))
+    return folder
+
+
