@@ -21,7 +21,7 @@ _ROWS, _COLUMNS = 64, 64
 @framed
 def command(output: Output) -> int:
     """Make a small checkpoint, sign it, verify it, flip one bit, and watch it be refused."""
-    from countermark.signing.examine import examine
+    from countermark.signing.examination import examine
     from countermark.signing.keys import generate
     from countermark.signing.places import default_signature, evidence_files
     from countermark.signing.sign import Identity, sign_snapshot, write_signed

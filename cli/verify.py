@@ -114,7 +114,7 @@ def command(
     """
     from countermark.cli.verdicts import print_verdict, unsigned
     from countermark.signing.errors import SignatureNotFoundError
-    from countermark.signing.examine import VerifyOptions, examine
+    from countermark.signing.examination import VerifyOptions, examine
     from countermark.signing.places import find_signature
 
     if identities and not cert_chains:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from countermark.signing.cache import DigestCache
     from countermark.signing.diff import ModelDiff, diff_models, load_side
     from countermark.signing.errors import VerificationError
-    from countermark.signing.examine import Verified, VerifyOptions, examine, verify
+    from countermark.signing.examination import Verified, VerifyOptions, examine, verify
     from countermark.signing.keys import (
         PrivateKey,
         PublicKey,
@@ -44,7 +44,7 @@ _HOMES = {
     "cache": ("DigestCache",),
     "diff": ("ModelDiff", "diff_models", "load_side"),
     "errors": ("VerificationError",),
-    "examine": ("Verified", "VerifyOptions", "examine", "verify"),
+    "examination": ("Verified", "VerifyOptions", "examine", "verify"),
     "keys": (
         "PrivateKey",
         "PublicKey",

@@ -14,7 +14,7 @@ from countermark.signing.cache import BLOCKS, DigestCache
 from countermark.signing.digest import FileDigest, Job, Plan
 from countermark.signing.errors import MalformedStatementError
 from countermark.signing.manifest import FileEntry, Manifest
-from countermark.signing.names import printable
+from countermark.signing.names import is_below, printable
 from countermark.signing.walk import Layout, ModelFile, ModelTree
 
 __all__ = ["Matching", "Pair", "is_as_signed", "match_files", "plan_jobs"]
@@ -35,6 +35,7 @@ class Matching:
         pairs: Both sides have it.
         missing: Signed, and not on disk.
         extra: On disk, and not signed.
+        ignored: Signed, and not looked at, as the caller wished.
         renamed: A single-file model that lies here under another name.
         name_unbound: A single-file model whose signer bound no name.
 
@@ -43,16 +44,22 @@ class Matching:
     pairs: tuple[Pair, ...]
     missing: tuple[FileEntry, ...] = ()
     extra: tuple[ModelFile, ...] = ()
+    ignored: tuple[FileEntry, ...] = ()
     renamed: bool = False
     name_unbound: bool = False
 
 
-def match_files(manifest: Manifest, tree: ModelTree) -> Matching:
+def match_files(manifest: Manifest, tree: ModelTree, *, ignored: Sequence[str] = ()) -> Matching:
     """Pair the manifest's files with the tree's, by name.
 
+    Args:
+        manifest: What was signed.
+        tree: What lies on disk.
+        ignored: POSIX paths that the caller does not want looked at, with all below.
+
     Raises:
-        MalformedStatementError: The signature is about one file and a folder is at hand, or
-            the other way round.
+        MalformedStatementError: The signature is about a file without a name and a folder is
+            at hand, or about many files and another file is.
 
     """
     if tree.layout is Layout.FILE:
@@ -64,14 +71,22 @@ def match_files(manifest: Manifest, tree: ModelTree) -> Matching:
         )
     on_disk = {file.path: file for file in tree.files}
     pairs = []
-    missing = []
+    absent: list[FileEntry] = []
     for entry in manifest.files:
         file = on_disk.pop(entry.path, None)
         if file is None:
-            missing.append(entry)
+            absent.append(entry)
         else:
             pairs.append(Pair(entry, file))
-    return Matching(pairs=tuple(pairs), missing=tuple(missing), extra=tuple(on_disk.values()))
+    unwanted = {
+        entry.path for entry in absent if any(is_below(entry.path, path) for path in ignored)
+    }
+    return Matching(
+        pairs=tuple(pairs),
+        missing=tuple(entry for entry in absent if entry.path not in unwanted),
+        extra=tuple(on_disk.values()),
+        ignored=tuple(entry for entry in absent if entry.path in unwanted),
+    )
 
 
 def _match_single(manifest: Manifest, file: ModelFile) -> Matching:

@@ -178,24 +178,27 @@ class _Reader:
         self._mapped = mapped
 
     def digest(self, job: Job) -> FileDigest:
-        if not job.plan.trees and not job.plan.shard_bytes:
-            if job.file.identity.size_bytes <= _SMALL_BYTES and job.plan.algorithm is not None:
-                return self._read_small(job.file, job.plan.algorithm)
+        if not job.plan.trees and not job.plan.shard_bytes and job.plan.algorithm is not None:
+            small = self._read_small(job.file, job.plan.algorithm)
+            if small is not None:
+                return small
         with open_unchanged(job.file) as descriptor:
             return self._read(descriptor, job)
 
-    def _read_small(self, file: ModelFile, algorithm: str) -> FileDigest:
-        """Digest in one read: of many small files, each costs more to open than to hash."""
+    def _read_small(self, file: ModelFile, algorithm: str) -> FileDigest | None:
+        """Digest in one read, if that is enough: opening costs more than hashing then."""
+        if file.identity.size_bytes > _SMALL_BYTES:
+            return None
         descriptor = _open(file)
         try:
             data = os.read(descriptor, file.identity.size_bytes + 1)
             # One look, after the read, is as good as two: what is now as the walk saw it was
             # so all the time in between.
             _check_identity(descriptor, file, "was written or replaced before it was read")
-            if len(data) != file.identity.size_bytes:
-                raise _changed(file, "was written while it was read")
         finally:
             os.close(descriptor)
+        if len(data) != file.identity.size_bytes:
+            return None  # Some file systems return less than they have.
         self._on_bytes(len(data))
         digest = _digest_of(data, algorithm)
         return FileDigest(file, kind_of_head(file.path, data[:HEAD_BYTES]), algorithm, digest)

@@ -210,7 +210,7 @@ def _truncated(entry: FileEntry, found: FileDigest) -> Finding | None:
         found,
         "truncated",
         f"ends after {size} of {entry.size_bytes} signed bytes",
-        "the download stopped early; fetch the file again",
+        "fetch the file again; its download may have stopped early",
     )
 
 

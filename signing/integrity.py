@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from countermark.signing.cache import BLOCKS, DigestCache, read_all
+from countermark.signing.cache import DigestCache, read_all
 from countermark.signing.compare import (
     Matching,
-    Pair,
-    bytes_of,
     is_as_signed,
     match_files,
     plan_jobs,
 )
+from countermark.signing.coverage import coverage_checks, coverage_of
 from countermark.signing.digest import FileDigest, Plan
-from countermark.signing.filekinds import is_weights, kind_of_name
 from countermark.signing.manifest import FileEntry, Manifest
 from countermark.signing.names import is_below, printable
 from countermark.signing.places import evidence_files
@@ -26,14 +24,15 @@ from countermark.signing.verdict import (
     Coverage,
     Finding,
     Outcome,
-    Uncovered,
     failed,
     held,
     warned,
 )
-from countermark.signing.walk import GIT_NAMES, HUB_METADATA, ModelFile, ModelTree, walk
+from countermark.signing.walk import GIT_NAMES, HUB_METADATA, ModelFile, walk
 
 __all__ = ["FilesExamined", "VerifyOptions", "examine_files"]
+
+_MAX_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def examine_files(
         skip_git=options.skip_git,
         keep=_signed_leftovers(manifest),
     )
-    matching = match_files(manifest, tree)
+    matching = match_files(manifest, tree, ignored=options.ignore_paths)
     jobs, cached = plan_jobs(matching.pairs, manifest, cache=cache, thorough=options.thorough)
     digests = read_all(jobs, cache=cache, progress=progress, mapped=options.mapped)
     entries = {pair.file.path: pair.entry for pair in matching.pairs}
@@ -106,13 +105,13 @@ def examine_files(
         *_changed(bad, entries, manifest, signature),
         *_displaced(matching, manifest, options),
     ]
-    coverage = _coverage(manifest, tree, matching, digests, cached, options)
+    coverage = coverage_of(manifest, tree, matching, digests, cached)
     wrong = {found.file.path for found in bad}
     return FilesExamined(
         checks=tuple(
             itertools.chain(
                 _integrity_checks(findings, matching, coverage, options),
-                _coverage_checks(coverage, options),
+                coverage_checks(coverage, allow_uncovered_weights=options.allow_uncovered_weights),
                 (
                     warned("malformed-safetensors", f"{printable(d.file.path)}: {d.malformed}")
                     for d in digests
@@ -191,48 +190,6 @@ def _displaced(matching: Matching, manifest: Manifest, options: VerifyOptions) -
             yield explain_extra(file)
 
 
-def _coverage(
-    manifest: Manifest,
-    tree: ModelTree,
-    matching: Matching,
-    digests: Sequence[FileDigest],
-    cached: Sequence[Pair],
-    options: VerifyOptions,
-) -> Coverage:
-    kinds = {found.file.path: found.kind for found in digests}
-    uncovered = [
-        Uncovered(path=item.path, reason=item.reason, kind=kind_of_name(item.path.rstrip("/")))
-        for item in tree.skipped
-    ]
-    uncovered.extend(
-        Uncovered(path=file.path, reason="unsigned", kind=kind_of_name(file.path))
-        for file in matching.extra
-    )
-    if options.partial or options.accept_partial:
-        uncovered.extend(
-            Uncovered(path=entry.path, reason="not-present", kind=kind_of_name(entry.path))
-            for entry in matching.missing
-        )
-    flagged = []
-    for pair in matching.pairs:
-        kind = kinds.get(pair.file.path) or kind_of_name(pair.file.path)
-        if kind in ("pickle", "code"):
-            flagged.append((pair.file.path, kind))
-        if pair.file.executable:
-            flagged.append((pair.file.path, "executable"))
-    recomputed = {BLOCKS for found in digests if found.tree is not None}
-    recomputed |= {found.algorithm for found in digests if found.algorithm}
-    return Coverage(
-        files_signed=len(manifest.files),
-        files_checked=len(matching.pairs),
-        files_cached=len(cached),
-        bytes_checked=bytes_of(pair.file for pair in matching.pairs),
-        digests=tuple(sorted(recomputed)),
-        uncovered=tuple(uncovered),
-        flagged=tuple(flagged),
-    )
-
-
 def _integrity_checks(
     findings: Sequence[Finding],
     matching: Matching,
@@ -275,46 +232,3 @@ def _integrity_checks(
             f"{coverage.files_checked} file{'s are' if coverage.files_checked != 1 else ' is'} "
             f"as signed ({coverage.bytes_checked} bytes{cached})",
         )
-
-
-_MAX_LISTED = 1000
-_REASONS = {
-    "ignored-by-signer": "left out by the signer",
-    "ignored-by-you": "left out at your wish",
-    "git": "git's own",
-    "hub-metadata": "download metadata",
-    "unsigned": "not signed",
-    "empty-directory": "empty folders, which no signature covers",
-}
-
-
-def _coverage_checks(coverage: Coverage, options: VerifyOptions) -> Iterator[Check]:
-    bare = [
-        item
-        for item in coverage.uncovered
-        if is_weights(item.kind) and item.reason in ("ignored-by-signer", "unsigned", "git")
-    ]
-    if bare and not options.allow_uncovered_weights:
-        yield failed(
-            "weights-not-covered",
-            Outcome.REFUSED,
-            f"{_listed([item.path for item in bare])}: weights that the signature does not cover",
-            "remove them, or accept them with --allow-uncovered-weights",
-        )
-    for reason, words in _REASONS.items():
-        paths = [item.path for item in coverage.uncovered if item.reason == reason]
-        if paths:
-            yield warned(f"not-covered-{reason}", f"not checked: {_listed(paths)} ({words})")
-    for kind, words in (
-        ("pickle", "pickles: loading one runs whatever it says"),
-        ("code", "code, which runs if it is loaded with trust_remote_code or called"),
-        ("executable", "marked executable, which no signature covers"),
-    ):
-        paths = [path for path, flag in coverage.flagged if flag == kind]
-        if paths:
-            yield warned(f"{kind}-present", f"{_listed(paths)}: {words}")
-
-
-def _listed(paths: Sequence[str]) -> str:
-    shown = ", ".join(printable(path) for path in paths[:3])
-    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from countermark.signing.cache import DigestCache
 from countermark.signing.errors import VerificationError
-from countermark.signing.examine import read_bundles
+from countermark.signing.examination import read_bundles
 from countermark.signing.keys import PublicKey
 from countermark.signing.signatures import Trust, examine_signatures
 from countermark.signing.signed_trees import signed_leaves

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Trust", "claimed_signer", "examine_signatures"]
 
 
+# Old signatures are over other bytes; only statements of the old type may use that.
+LEGACY_MARK = b"https://model_signing/Digests/v0.1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """Whom the caller trusts. Every key must have signed; one certificate must lead to a root.
@@ -116,7 +120,7 @@ def _no_trust(bundle: Bundle) -> Check:
 
 def _by_key(bundles: Sequence[Bundle], key: PublicKey) -> _Opinion:
     """Find this key's signature among the bundles."""
-    candidates = [b for b in bundles if b.method == "key" and b.key_hint in (None, key.key_id)]
+    candidates = [b for b in bundles if _may_be_by(b, key)]
     signer = Signer(method="key", key_id=key.key_id, algorithm=key.algorithm)
     short = key.key_id[:16]
     for bundle in candidates:
@@ -127,12 +131,12 @@ def _by_key(bundles: Sequence[Bundle], key: PublicKey) -> _Opinion:
         checks = [
             held("signature-valid", f"the statement is signed by key {short}… ({key.algorithm})")
         ]
-        if bundle.key_hint is None:
+        if bundle.key_hint is None and not bundle.certificates:
             checks.append(warned("key-hint-missing", "the bundle does not say which key signed it"))
         if legacy:
             checks.append(warned("legacy-signature", "signed in the way of OMS before v1.0"))
         return _Opinion(tuple(checks), replace(signer, trusted=True), bundle)
-    if any(bundle.key_hint == key.key_id for bundle in candidates):
+    if any(bundle.key_hint is not None or bundle.certificates for bundle in candidates):
         check = failed(
             "signature-invalid",
             Outcome.TAMPERED,
@@ -148,6 +152,14 @@ def _by_key(bundles: Sequence[Bundle], key: PublicKey) -> _Opinion:
             "ask the publisher for the key, or check that this is his signature file",
         )
     return _Opinion((check,), None)
+
+
+def _may_be_by(bundle: Bundle, key: PublicKey) -> bool:
+    """Return whether a bundle names this key, or names none."""
+    if bundle.method == "key":
+        return bundle.key_hint in (None, key.key_id)
+    # A pinned key needs no chain, so a certificate is only another way to name it.
+    return bundle.method == "certificate" and claimed_signer(bundle).key_id == key.key_id
 
 
 def _by_roots(bundles: Sequence[Bundle], trust: Trust) -> _Opinion:
@@ -246,8 +258,6 @@ def _check(bundle: Bundle, key: PublicKey) -> bool:
     return False
 
 
-# Old signatures are over other bytes; only statements of the old type may use that.
-LEGACY_MARK = b"https://model_signing/Digests/v0.1"
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 

@@ -139,8 +139,8 @@ class Uncovered:
 
     Attributes:
         path: POSIX path below the model root, unescaped; a directory ends in `/`.
-        reason: `ignored-by-signer`, `ignored-by-you`, `git`, `hub-metadata`, `unsigned`,
-            `not-present`, `empty-directory`.
+        reason: `ignored-by-signer`, `ignored-by-you`, `git`, `hub-metadata`,
+            `incomplete-download`, `unsigned`, `not-present`, `empty-directory`.
         kind: `weights`, `pickle`, `code`, `config`, `other` (see `filekinds`).
 
     """

@@ -281,9 +281,24 @@ class _Walker:
             self._skip(entry, path, ignored[1])
 
     def _skip(self, entry: os.DirEntry[str], path: str, reason: str) -> None:
-        if entry.path not in self._exclude:
-            folder = entry.is_dir(follow_symlinks=False)
-            self.skipped.append(Skipped(path + "/" if folder else path, reason))
+        if entry.path in self._exclude:
+            return
+        if len(self.skipped) >= MAX_FILES:
+            raise TooLargeError("model", size=MAX_FILES + 1, limit=MAX_FILES, unit="files")
+        folder = entry.is_dir(follow_symlinks=False)
+        self.skipped.append(Skipped(path + "/" if folder else path, reason))
+        if folder and reason == "hub-metadata":
+            self._incomplete_downloads(entry.path, path)
+
+    def _incomplete_downloads(self, folder: str, path: str) -> None:
+        """Note what `hf download` began and did not finish."""
+        for parent, _, names in os.walk(os.path.join(folder, "download")):
+            for name in sorted(names):
+                if name.endswith(".incomplete") and len(self.skipped) < MAX_FILES:
+                    below = os.path.relpath(os.path.join(parent, name), folder)
+                    self.skipped.append(
+                        Skipped(f"{path}/{_decodable(below)}", "incomplete-download")
+                    )
 
     def _link(self, entry: os.DirEntry[str], path: str) -> None:
         target = os.path.realpath(entry.path)

@@ -404,6 +404,7 @@ def refused_statements() -> dict[str, Vector]:
     edit("algorithm", "9.5", "a row with another algorithm", put("blake3", *first, "algorithm"))
     edit("digest-length", "9.5", "a digest of 31 bytes", put(A[2:], *first, "digest"))
     edit("digest-hex", "9.5", "a digest that is not hex", put("g" + A[1:], *first, "digest"))
+    edit("row-text", "9.5", "a row that is text", put("config.json", *first))
     edit("no-name", "9.5", "a row without a name", drop(*first, "name"))
     edit("symlinks", "9.5", "allow_symlinks is text", put("yes", *settings, "allow_symlinks"))
     edit("ignore-paths", "9.5", "ignore_paths holds a number", put([1], *settings, "ignore_paths"))

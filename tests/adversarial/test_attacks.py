@@ -25,7 +25,7 @@ from countermark.signing.errors import (
     UnsafeNameError,
     UnsupportedKeyError,
 )
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.integrity import VerifyOptions
 from countermark.signing.keys import PublicKey, generate, load_public_key
 from countermark.signing.leaves import FileLeaves

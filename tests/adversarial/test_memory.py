@@ -20,7 +20,7 @@ MAX_RSS_MIB = 224
 _VERIFY = r"""
 import re, sys
 from pathlib import Path
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.keys import load_public_key
 from countermark.signing.signatures import Trust
 model, signature, key = map(Path, sys.argv[1:])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from countermark import Error
 from countermark.signing.bundle import encode_bundle, parse_bundle
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.integrity import VerifyOptions
 from countermark.signing.keys import generate
 from countermark.signing.places import SIGNATURE_NAME

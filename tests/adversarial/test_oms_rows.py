@@ -23,7 +23,7 @@ from countermark.signing.errors import (
     SymlinkError,
     UndecodableNameError,
 )
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.integrity import VerifyOptions
 from countermark.signing.keys import PrivateKey, generate, load_private_key
 from countermark.signing.places import set_file

@@ -12,7 +12,7 @@ import pytest
 from countermark.cli.exits import EXIT_OF
 from countermark.signing.digest import FileDigest, Job, Plan, digest_files
 from countermark.signing.errors import FileChangedError
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.integrity import VerifyOptions
 from countermark.signing.keys import PublicKey
 from countermark.signing.verdict import Outcome, Verdict

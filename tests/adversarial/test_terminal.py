@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from countermark.signing.keys import PrivateKey, generate
+from countermark.signing.keys import PrivateKey, generate, load_private_key
+from support import pki
 from support.models import (
     make_model,
     resign_statement,
@@ -38,6 +40,7 @@ _ACTS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 )
 
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 Cli = Callable[..., Any]
 
 
@@ -179,3 +182,18 @@ def test_row_15_no_argument_reaches_the_terminal_raw(run: Cli, model: Path) -> N
     expect_silence(run, "inspect", f"no{ESCAPE}", codes=(2,))
     expect_silence(run, "verify", model, "--public-key", model / NAMES[0], codes=(2,))
     expect_silence(run, f"no{ESCAPE}", codes=(2,))
+
+
+def test_row_15_no_name_in_a_certificate_reaches_the_terminal_raw(
+    run: Cli, model: Path, tmp_path: Path
+) -> None:
+    root = pki.authority(f"CA {ESCAPE}", not_after=NEVER)
+    for name in (pki.uri(f"https://x/{ESCAPE}"), pki.email(f"a{ESCAPE}@b.c"), pki.dns(ESCAPE)):
+        leaf = pki.signer(root, name, name=ESCAPE, not_after=NEVER)
+        key = load_private_key(leaf.key_pem)
+        signature, _ = sign(model, key=key, chain=(leaf.der,), replace=True)
+        (tmp_path / "root.pem").write_bytes(root.pem)
+        verify = ("verify", model, "--cert-chain", tmp_path / "root.pem")
+        expect_silence(run, *verify, codes=(0,))
+        expect_silence(run, *verify, "--identity", "email:me@example.org", codes=(12,))
+        expect_silence(run, "inspect", signature, codes=(0,))

@@ -185,7 +185,7 @@ def test_names_that_the_terminal_s_encoding_lacks_stop_nothing(desk: Path) -> No
 
 def test_mistake_of_ours_is_one_line_and_no_verdict(desk: Path) -> None:
     broken = (
-        "import countermark.signing.examine as e\n"
+        "import countermark.signing.examination as e\n"
         "def broken(*a, **k): raise KeyError('no such\\x1b[31m thing')\n"
         "e.examine = broken\n"
         "from countermark.cli.main import main; main()"

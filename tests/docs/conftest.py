@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from support.command import environment, install_on_path, run
 from support.models import make_hub_snapshot, make_local_dir, make_model
 from support.pki import authority, email, signer
@@ -44,5 +45,3 @@ def published(stage: tuple[Path, dict[str, str]]) -> Path:
         assert run("sign", place, "--private-key", "release.key", cwd=folder).code == 0
     variables["snapshot"] = str(snapshot.relative_to(folder))
     return folder
-
-

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from support.command import ROOT
 from support.transcript import Step, comparable, play, rewritten, steps_of
 

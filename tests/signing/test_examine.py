@@ -16,7 +16,7 @@ from countermark.signing.bundle import parse_bundle
 from countermark.signing.cache import DigestCache
 from countermark.signing.compare import Pair, plan_jobs
 from countermark.signing.digest import Job
-from countermark.signing.examine import VerifyOptions, examine, verify
+from countermark.signing.examination import VerifyOptions, examine, verify
 from countermark.signing.keys import PrivateKey, PublicKey, generate, load_private_key
 from countermark.signing.manifest import Manifest
 from countermark.signing.places import set_file

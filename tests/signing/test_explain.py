@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from countermark.signing import snapshot as snapshot_module
-from countermark.signing.examine import VerifyOptions, examine
+from countermark.signing.examination import VerifyOptions, examine
 from countermark.signing.places import leaves_file
 from countermark.signing.snapshot import SnapshotOptions
 from countermark.signing.verdict import Finding, Outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from countermark.signing import integrity
-from countermark.signing.examine import VerifyOptions, examine
+from countermark.signing.examination import VerifyOptions, examine
 from countermark.signing.keys import PublicKey
 from countermark.signing.snapshot import SnapshotOptions
 from countermark.signing.verdict import Outcome, Status, Uncovered, Verdict

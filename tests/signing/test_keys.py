@@ -1,5 +1,6 @@
 """Keys: every kind signs and checks, everything else is refused with a reason."""
 
+import base64
 import hashlib
 import warnings
 from functools import cache
@@ -296,3 +297,20 @@ def test_any_bytes_give_a_key_or_our_error(data: bytes, password: bytes | None) 
             load()
         except countermark.Error:
             continue
+
+
+def test_a_curve_that_the_library_does_not_know_is_refused() -> None:
+    made = ec.generate_private_key(ec.SECP256R1())
+    der = serialization.Encoding.DER
+    private = made.private_bytes(der, serialization.PrivateFormat.PKCS8, NO_PASSWORD)
+    public = made.public_key().public_bytes(der, SPKI)
+    prime256v1, prime239v3 = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030106")
+    for load, data, label in (
+        (load_private_key, private, b"PRIVATE"),
+        (load_public_key, public, b"PUBLIC"),
+    ):
+        text = base64.encodebytes(data.replace(prime256v1, prime239v3))
+        pem = b"-----BEGIN %s KEY-----\n%s-----END %s KEY-----\n" % (label, text, label)
+        with pytest.raises(UnsupportedKeyError) as caught:
+            load(pem)
+        assert caught.value.code == "unsupported-key"

@@ -12,7 +12,7 @@ from countermark.signing import snapshot as snapshot_module
 from countermark.signing.bundle import parse_bundle, parse_bundle_lines
 from countermark.signing.dsse import PAYLOAD_TYPE, pae
 from countermark.signing.errors import EmptyModelError, FileExistsRefusedError, KeyMaterialError
-from countermark.signing.examine import examine
+from countermark.signing.examination import examine
 from countermark.signing.keys import generate
 from countermark.signing.leaves import decode
 from countermark.signing.places import leaves_file, set_file

@@ -98,12 +98,16 @@ def test_one_bundle_cannot_count_for_two_keys() -> None:
     assert failure(checks) == ("wrong-key", Outcome.UNTRUSTED_SIGNER)
 
 
-def test_a_certificates_bundle_is_not_a_bare_keys() -> None:
+def test_a_pinned_key_counts_behind_its_certificate_and_no_other_key_does() -> None:
     root = pki.authority()
     issued = pki.signer(root, pki.dns("example.org"))
     key = load_private_key(issued.key_pem)
     bundle = bundle_by(key, STATEMENT, issued.der)
-    checks, _ = examine_signatures([bundle], Trust(public_keys=(key.public_key,)))
+    checks, signers = examine_signatures([bundle], Trust(public_keys=(key.public_key,)))
+    assert [check.code for check in checks] == ["signature-valid"]
+    assert [signer.trusted for signer in signers] == [True]
+    other = generate("ec-p256").public_key
+    checks, _ = examine_signatures([bundle], Trust(public_keys=(other,)))
     assert failure(checks)[0] == "wrong-key"
 
 
