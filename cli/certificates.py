@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from countermark.cli.files import read_bounded
 from countermark.signing.errors import KeyMaterialError
 from countermark.signing.keys import SigningKey, public_key_from
 from countermark.signing.names import printable
-from countermark.signing.x509_loading import load_pem_certificates
+from countermark.signing.x509_loading import MAX_PEM_BYTES, load_pem_certificates
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -22,7 +23,9 @@ __all__ = ["read_certificates", "signing_chain"]
 def read_certificates(paths: Sequence[Path]) -> tuple[x509.Certificate, ...]:
     """Return every certificate in these PEM (or DER) files, in order."""
     return tuple(
-        certificate for path in paths for certificate in load_pem_certificates(path.read_bytes())
+        certificate
+        for path in paths
+        for certificate in load_pem_certificates(read_bounded(path, MAX_PEM_BYTES))
     )
 
 

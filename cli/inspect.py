@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from countermark.cli.files import read_bounded
 from countermark.cli.options import EXISTING_FILE, framed, verb
 from countermark.cli.output import Output, human_bytes
 from countermark.signing.errors import KeyMaterialError
@@ -123,9 +124,9 @@ def _bundles(output: Output, file: Path) -> None:
 
 
 def _public_key(output: Output, file: Path) -> None:
-    from countermark.signing.keys import load_public_key
+    from countermark.signing.keys import MAX_KEY_BYTES, load_public_key
 
-    key = load_public_key(file.read_bytes())
+    key = load_public_key(read_bounded(file, MAX_KEY_BYTES))
     output.document(
         {
             "schema": "countermark/inspect-key/v1",

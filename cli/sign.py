@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from countermark.cli.files import read_bounded
 from countermark.cli.options import (
     EXISTING_FILE,
     PATH,
@@ -169,13 +170,13 @@ def _signers(
 ) -> list[Identity]:
     from countermark.cli.secrets import key_password
     from countermark.signing.errors import WrongPasswordError
-    from countermark.signing.keys import load_private_key
+    from countermark.signing.keys import MAX_KEY_BYTES, load_private_key
     from countermark.signing.sign import Identity
 
     password = key_password(password_file)
     signers = []
     for index, path in enumerate(private_keys):
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_KEY_BYTES)
         # A password in the environment may be meant for another of several keys.
         encrypted = b"ENCRYPTED" in data
         key = load_private_key(data, password=password if encrypted or password_file else None)
@@ -207,10 +208,10 @@ def _previous(
 ) -> Previous | None:
     if path is None or cache is None:
         return None
-    from countermark.signing.keys import load_public_key
+    from countermark.signing.keys import MAX_KEY_BYTES, load_public_key
     from countermark.signing.previous import load_previous
 
-    keys = [load_public_key(key.read_bytes()) for key in public_keys]
+    keys = [load_public_key(read_bounded(key, MAX_KEY_BYTES)) for key in public_keys]
     return load_previous(path, keys or [signer.key.public_key for signer in signers], cache)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from countermark.cli.exits import EXIT_OF
+from countermark.cli.files import read_bounded
 from countermark.cli.options import (
     EXISTING_FILE,
     PATH,
@@ -159,10 +160,10 @@ def _trust(
     identities: tuple[str, ...],
     tsa_chains: tuple[Path, ...],
 ) -> Trust:
-    from countermark.signing.keys import load_public_key
+    from countermark.signing.keys import MAX_KEY_BYTES, load_public_key
     from countermark.signing.signatures import Trust
 
-    keys = tuple(load_public_key(path.read_bytes()) for path in public_keys)
+    keys = tuple(load_public_key(read_bounded(path, MAX_KEY_BYTES)) for path in public_keys)
     if not cert_chains and not tsa_chains:
         return Trust(public_keys=keys)
     from countermark.cli.certificates import read_certificates

@@ -23,9 +23,17 @@ from countermark.signing.errors import CacheError, MalformedError
 from countermark.signing.names import printable
 from countermark.signing.walk import FileIdentity
 
-__all__ = ["BLOCKS", "MAX_CACHE_BYTES", "MIN_CACHE_KEY_BYTES", "DigestCache", "read_all"]
+__all__ = [
+    "BLOCKS",
+    "MAX_CACHE_BYTES",
+    "MAX_ENTRIES",
+    "MIN_CACHE_KEY_BYTES",
+    "DigestCache",
+    "read_all",
+]
 
 MAX_CACHE_BYTES = 256 * 1024 * 1024
+MAX_ENTRIES = 500_000  # Beyond, only the files of the last run are kept.
 MIN_CACHE_KEY_BYTES = 32
 BLOCKS = "blake3-blocks"
 
@@ -55,6 +63,7 @@ class DigestCache:
         self._key = key
         self._clock_ns = clock_ns
         self._entries: dict[str, dict[str, str]] = {}
+        self._seen: set[str] = set()
         self._changed = False
 
     @classmethod
@@ -91,7 +100,9 @@ class DigestCache:
 
     def lookup(self, identity: FileIdentity) -> dict[str, str]:
         """Return what is known of this very file: algorithm (or `BLOCKS`) to hex digest."""
-        return self._entries.get(_name(identity), {})
+        name = _name(identity)
+        self._seen.add(name)
+        return self._entries.get(name, {})
 
     def remember(self, digest: FileDigest) -> None:
         """Keep a digest, unless the file is so fresh that its times prove nothing."""
@@ -108,8 +119,11 @@ class DigestCache:
             self._changed = True
 
     def save(self) -> None:
-        """Write the cache if anything is new."""
+        """Write the cache if anything is new; what this run did not see may be forgotten."""
         if self._changed:
+            if len(self._entries) > MAX_ENTRIES:
+                seen = self._seen
+                self._entries = {k: row for k, row in self._entries.items() if k in seen}
             document = {
                 "format": _FORMAT,
                 "mac": self._mac(self._entries),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 from countermark.signing.cache import BLOCKS
 from countermark.signing.compare import Matching, Pair, bytes_of
 from countermark.signing.digest import FileDigest
-from countermark.signing.filekinds import is_weights, kind_of_name
+from countermark.signing.filekinds import HEAD_BYTES, is_weights, kind_of_head, kind_of_name
 from countermark.signing.manifest import Manifest
 from countermark.signing.names import printable
 from countermark.signing.verdict import Check, Coverage, Outcome, Uncovered, failed, warned
@@ -36,11 +37,11 @@ def coverage_of(
     """Return how much of what lies here, and of what was signed, was checked."""
     kinds = {found.file.path: found.kind for found in digests}
     uncovered = [
-        Uncovered(path=item.path, reason=item.reason, kind=kind_of_name(item.path.rstrip("/")))
+        Uncovered(path=item.path, reason=item.reason, kind=_kind_below(tree.root, item.path))
         for item in tree.skipped
     ]
     uncovered.extend(
-        Uncovered(path=file.path, reason="unsigned", kind=kind_of_name(file.path))
+        Uncovered(path=file.path, reason="unsigned", kind=_kind_at(file.location, file.path))
         for file in matching.extra
     )
     for entries, reason in (
@@ -53,7 +54,7 @@ def coverage_of(
         )
     flagged = []
     for pair in matching.pairs:
-        kind = kinds.get(pair.file.path) or kind_of_name(pair.file.path)
+        kind = kinds.get(pair.file.path) or _kind_at(pair.file.location, pair.file.path)
         if kind in ("pickle", "code"):
             flagged.append((pair.file.path, kind))
         if pair.file.executable:
@@ -69,6 +70,26 @@ def coverage_of(
         uncovered=tuple(uncovered),
         flagged=tuple(flagged),
     )
+
+
+def _kind_below(root: str, path: str) -> str:
+    if path.endswith("/"):
+        return kind_of_name(path[:-1])
+    return _kind_at(os.path.join(root, path), path)
+
+
+def _kind_at(location: str, path: str) -> str:
+    """Return the kind of a file that was not read, by its first bytes, whatever its name."""
+    try:
+        descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return kind_of_name(path)
+    try:
+        return kind_of_head(path, os.read(descriptor, HEAD_BYTES))
+    except OSError:
+        return kind_of_name(path)  # A folder, a device: its bytes say nothing.
+    finally:
+        os.close(descriptor)
 
 
 def coverage_checks(coverage: Coverage, *, allow_uncovered_weights: bool) -> Iterator[Check]:

@@ -137,9 +137,8 @@ class _Pool:
         from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
         with ThreadPoolExecutor(count) as executor:
-            workers = {executor.submit(self.work) for _ in range(count)}
             try:
-                pending = workers
+                pending = {executor.submit(self.work) for _ in range(count)}
                 while pending:
                     timeout = _POLL_S if progress else None
                     done, pending = wait(pending, timeout, return_when=FIRST_EXCEPTION)

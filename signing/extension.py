@@ -48,8 +48,10 @@ class Extension(NamedTuple):
 
 def encode_extension(
     file: FileEntry, *, bind_name: bool, empty: Sequence[str] = ()
-) -> dict[str, object]:
-    """Return the JSON object for one file; `bind_name` if OMS calls the file `.`."""
+) -> dict[str, object] | int:
+    """Return the JSON value for one file; `bind_name` if OMS calls the file `.`."""
+    if file.size_bytes is not None and file.trees is None and not (bind_name or empty):
+        return file.size_bytes  # Most files of a large model; an object would double the row.
     result: dict[str, object] = {"v": _VERSION}
     if file.size_bytes is not None:
         result["size"] = file.size_bytes
@@ -74,15 +76,17 @@ def encode_extension(
 
 
 def parse_extension(value: object) -> Extension | None:
-    """Read one extension object; None if it is of a version we do not know.
+    """Read one extension value; None if it is of a version we do not know.
 
     Raises:
         MalformedStatementError: It is version 1 and breaks its rules.
 
     """
     # Not a `match`: this runs once a file, and there may be a hundred thousand.
+    if type(value) is int:
+        return Extension(_size(value))
     if not isinstance(value, dict) or type(value.get("v")) is not int:
-        raise _wrong("is not an object with an integer version 'v'")
+        raise _wrong("is neither a length nor an object with an integer version 'v'")
     if value["v"] != _VERSION:
         return None
     if not value.keys() <= _KEYS:

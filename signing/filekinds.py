@@ -35,6 +35,10 @@ _CONFIG = ".json .jsonl .yaml .yml .toml .txt .md .model .vocab .tiktoken .cfg .
 # The first bytes of what `kind_of_head` knows; most files are done with one look.
 _TELLING = frozenset({b"\x80", b"P", b"G", b"#", b"\x7f", b"M"})
 
+# A safetensors file starts with the length of its header (u64, at most 100 MB) and a brace.
+_SAFETENSORS_BRACE = 8
+_MAX_HEADER_BYTES = 100_000_000
+
 _BY_SUFFIX = {
     **dict.fromkeys(_CONFIG, "config"),
     **dict.fromkeys(_CODE, "code"),
@@ -62,6 +66,10 @@ def kind_of_head(path: str, head: bytes) -> str:
     protocol number (Python's `pickletools`), and torch's zip files hold a `data.pkl`.
     """
     kind = kind_of_name(path)
+    if head[_SAFETENSORS_BRACE : _SAFETENSORS_BRACE + 1] == b"{":
+        length = int.from_bytes(head[:_SAFETENSORS_BRACE], "little")
+        if 1 < length <= _MAX_HEADER_BYTES:
+            return "weights"
     if head[:1] not in _TELLING:
         return kind
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):

@@ -86,7 +86,8 @@ def examine_signatures(
     """
     if not trust.public_keys and not trust.roots:
         return (_no_trust(bundles[0]),), tuple(claimed_signer(bundle) for bundle in bundles)
-    opinions = [_by_key(bundles, key) for key in trust.public_keys]
+    keys = {key.key_id: key for key in trust.public_keys}
+    opinions = [_by_key(bundles, key) for key in keys.values()]
     if trust.roots:
         opinions.append(_by_roots(bundles, trust))
     checks = [check for opinion in opinions for check in opinion.checks]

@@ -524,6 +524,11 @@ def refused_extensions() -> dict[str, Vector]:
 
     add_one("ok-empty", "5.1", "nothing but the version", {"v": 1}, "ok")
     add_one("ok-largest", "5.3", "the largest length", {"v": 1, "size": 2**62}, "ok")
+    add_one("ok-bare-length", "5.1", "a length and nothing else", 2**62, "ok")
+    add_one("bare-huge", "5.3", "a bare integer that is not a length", 2**62 + 1)
+    add_one("bare-negative", "5.3", "a bare integer that is not a length", -1)
+    add_one("bare-true", "5.2", "true is not 1", True)
+    add_one("bare-float", "5.2", "1.0 is not an integer", 1.0)
     add_one(
         "ok-roots",
         "5.7",

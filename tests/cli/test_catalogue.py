@@ -161,3 +161,5 @@ def test_schema_of_verdicts_has_the_verdicts_there_are() -> None:
     assert set(properties["verdict"]["enum"]) == {outcome.value for outcome in Outcome}
     assert set(properties["exit_code"]["enum"]) == set(EXIT_OF.values())
     assert set(definitions["finding"]["properties"]["kind"]["enum"]) == kinds_of_findings()
+    items = definitions["coverage"]["properties"]["uncovered"]["items"]
+    assert set(items["properties"]["reason"]["enum"]) == reasons() | {"not-present"}

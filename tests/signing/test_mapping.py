@@ -78,9 +78,7 @@ def test_leased_pieces_are_the_file(leased_file: Path) -> None:
 
 @pytest.mark.parametrize("mapped", [True, False])
 @pytest.mark.parametrize("algorithm", ["sha256", "blake3"])
-def test_mapped_and_copied_digests_are_equal(
-    big_file: Path, algorithm: str, mapped: bool
-) -> None:
+def test_mapped_and_copied_digests_are_equal(big_file: Path, algorithm: str, mapped: bool) -> None:
     file = walk(big_file).files[0]
     plan = Plan(algorithm, trees=True)
     [found] = digest_files([Job(file, plan)], mapped=mapped)
@@ -122,10 +120,12 @@ def test_leased_pieces_yield_nothing_of_a_file_with_another_length(leased_file: 
 def test_leased_pieces_yield_nothing_on_a_file_system_that_is_not_local(
     big_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapping, "_is_local", lambda device: False)
+    monkeypatch.setattr(mapping, "_LOCAL", frozenset())
+    mapping._is_local.cache_clear()
     descriptor = os.open(big_file, os.O_RDONLY)
     assert list(leased_pieces(descriptor, SIZE)) == []
     os.close(descriptor)
+    mapping._is_local.cache_clear()
 
 
 def test_truncation_during_a_mapped_digest_is_an_error_and_kills_nobody(big_file: Path) -> None:

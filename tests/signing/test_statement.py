@@ -164,7 +164,7 @@ def test_the_dialects_differ_in_the_single_name_and_the_shard_algorithm_only() -
     names = [read(single, dialect)["predicate"]["resources"][0]["name"] for dialect in Dialect]
     assert names == [".", "a"]
     bound = [read(single, d)["predicate"]["resources"][0]["countermark"] for d in Dialect]
-    assert bound == [{"v": 1, "size": 5, "file": "a"}, {"v": 1, "size": 5}]
+    assert bound == [{"v": 1, "size": 5, "file": "a"}, 5]
     rows = [read(SHARDED, dialect)["predicate"]["resources"][0] for dialect in Dialect]
     assert [row["algorithm"] for row in rows] == ["sha256-sharded-3", "sha256"]
     assert read(FOLDER, Dialect.PYTHON) == read(FOLDER, Dialect.SPEC)
