@@ -33,17 +33,24 @@ def coverage_of(
     matching: Matching,
     digests: Sequence[FileDigest],
     cached: Sequence[Pair],
+    *,
+    look_at_unsigned: bool,
 ) -> Coverage:
-    """Return how much of what lies here, and of what was signed, was checked."""
+    """Return how much of what lies here, and of what was signed, was checked.
+
+    With `look_at_unsigned`, files that nobody signed are judged by their first bytes: whoever
+    accepts such files does not mean weights under a harmless name.
+    """
     kinds = {found.file.path: found.kind for found in digests}
     uncovered = [
         Uncovered(path=item.path, reason=item.reason, kind=_kind_below(tree.root, item.path))
         for item in tree.skipped
     ]
-    uncovered.extend(
-        Uncovered(path=file.path, reason="unsigned", kind=_kind_at(file.location, file.path))
-        for file in matching.extra
-    )
+    for file in matching.extra:
+        kind = kind_of_name(file.path)
+        if look_at_unsigned:
+            kind = _kind_at(file.location, file.path)
+        uncovered.append(Uncovered(path=file.path, reason="unsigned", kind=kind))
     for entries, reason in (
         (matching.missing, "not-present"),
         (matching.ignored, "ignored-by-you"),

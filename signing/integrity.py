@@ -105,7 +105,9 @@ def examine_files(
         *_changed(bad, entries, manifest, signature),
         *_displaced(matching, manifest, options),
     ]
-    coverage = coverage_of(manifest, tree, matching, digests, cached)
+    coverage = coverage_of(
+        manifest, tree, matching, digests, cached, look_at_unsigned=options.ignore_unsigned
+    )
     wrong = {found.file.path for found in bad}
     return FilesExamined(
         checks=tuple(

@@ -144,7 +144,8 @@ def test_row_15_no_claim_in_a_bundle_reaches_the_terminal_raw(
         lambda s: s["predicate"]["resources"][0].update(name=f"../{ESCAPE}"),
         lambda s: s["predicate"]["resources"][0].update(digest=ESCAPE),
         lambda s: s["predicate"]["resources"][0].update(algorithm=ESCAPE),
-        lambda s: s["predicate"]["resources"][0]["countermark"].update({ESCAPE: 1}),
+        lambda s: s["predicate"]["resources"][0].update(countermark={"v": 1, ESCAPE: 1}),
+        lambda s: s["predicate"]["resources"][0].update(countermark=ESCAPE),
     )
     for bend in bends:
         statement = json.loads(json.dumps(good))

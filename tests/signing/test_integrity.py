@@ -300,3 +300,65 @@ def test_uncovered_entries_are_values(tmp_path: Path) -> None:
     coverage = case.examine().coverage
     assert coverage is not None
     assert coverage.uncovered == (Uncovered(path="none/", reason="empty-directory", kind="other"),)
+
+
+# What files really are, and what was set aside.
+
+
+def test_unsigned_weights_under_a_harmless_name_are_refused_also_where_extras_are_accepted(
+    tmp_path: Path,
+) -> None:
+    case = Case(tmp_path)
+    lenient = VerifyOptions(ignore_unsigned=True)
+    (case.model / "notes").write_bytes((case.model / WEIGHTS).read_bytes())
+    assert case.outcome(lenient) == (Outcome.REFUSED, "weights-not-covered")
+    (case.model / "notes").write_bytes(b"GGUF\x03\x00\x00\x00")
+    assert case.outcome(lenient) == (Outcome.REFUSED, "weights-not-covered")
+    (case.model / "notes").write_bytes(b"GUFF\x03\x00\x00\x00")
+    assert case.outcome(lenient) == VERIFIED
+
+
+def test_weights_in_an_ignored_folder_are_refused_whatever_they_are_called(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    (case.model / "cache").mkdir()
+    (case.model / "cache/0").write_bytes(b"plain")
+    case.sign(SnapshotOptions(ignore_paths=("cache",)))
+    assert case.outcome() == VERIFIED
+    (case.model / "cache/0").write_bytes((case.model / WEIGHTS).read_bytes())
+    assert case.outcome() == (Outcome.REFUSED, "weights-not-covered")
+
+
+def test_a_signed_file_that_the_caller_ignores_is_not_checked_and_not_missing(
+    tmp_path: Path,
+) -> None:
+    case = Case(tmp_path)
+    (case.model / "README.md").write_bytes((case.model / "README.md").read_bytes().swapcase())
+    assert case.outcome() == (Outcome.TAMPERED, "file-changed")
+    verdict = case.examine(VerifyOptions(ignore_paths=("README.md",)))
+    assert verdict.outcome is Outcome.VERIFIED
+    assert ("README.md", "ignored-by-you", "config") in uncovered(verdict)
+    assert verdict.coverage is not None
+    assert verdict.coverage.files_checked == verdict.coverage.files_signed - 1
+
+
+def test_ignoring_everything_verifies_nothing(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    everything = tuple(path.name for path in case.model.iterdir())
+    assert case.outcome(VerifyOptions(ignore_paths=everything)) == (
+        Outcome.INCONCLUSIVE,
+        "nothing-present",
+    )
+
+
+def test_a_download_that_did_not_finish_is_named(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    downloads = case.model / ".cache/huggingface/download/sub"
+    downloads.mkdir(parents=True)
+    assert "not-covered-incomplete-download" not in warnings(case.examine())
+    (downloads / "abc.incomplete").write_bytes(b"")
+    (downloads / "abc.metadata").write_bytes(b"")
+    verdict = case.examine()
+    assert verdict.outcome is Outcome.VERIFIED
+    assert "not-covered-incomplete-download" in warnings(verdict)
+    path = ".cache/huggingface/download/sub/abc.incomplete"
+    assert (path, "incomplete-download", "other") in uncovered(verdict)
