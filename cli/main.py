@@ -10,6 +10,7 @@ import functools
 import gc
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,7 +23,7 @@ from countermark.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 from countermark.cli.output import Output
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 __all__ = ["cli", "main"]
 
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The process is short and makes no cycles worth collecting, but may hold a manifest of
     # 100,000 rows, which the collector would walk over and over.
     gc.disable()
+    signal.signal(signal.SIGTERM, _interrupt)  # Whoever stops us politely gets a clean end.
     given = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is shown escaped, and stops nothing.
@@ -106,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "--debug" not in given and not os.environ.get("COUNTERMARK_DEBUG"):
         sys.excepthook = functools.partial(_our_mistake, _output(given))
     sys.exit(run(given))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:
