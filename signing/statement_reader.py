@@ -95,7 +95,7 @@ def _parse_current(
         shard_bytes=_shard_bytes(serialization) if method == "shards" else None,
         allow_symlinks=_allow_symlinks(serialization),
         ignore_paths=_ignore_paths(serialization),
-        single_file=any(_is_dot(resource.name, method) for resource in resources),
+        single_file=_is_single(resources, method),
         model_digest=oms_root(resources),
     )
     _check_paths(manifest)
@@ -103,9 +103,12 @@ def _parse_current(
     return manifest
 
 
-def _is_dot(name: str, method: str) -> bool:
+def _is_single(resources: list[Resource], method: str) -> bool:
+    """Return whether a resource bears the name that stands for a model of one file."""
     # A folder may well hold a file called ".:x".
-    return name == "." or (method == "shards" and name.rsplit(":", 2)[0] == ".")
+    if method == "shards":
+        return any(resource.name.rsplit(":", 2)[0] == "." for resource in resources)
+    return "." in {resource.name for resource in resources}
 
 
 def _subject(subjects: list[object]) -> tuple[str, dict[str, str]]:
@@ -220,12 +223,10 @@ def _path(name: str, extension: Extension | None) -> str:
 def _file(resource: Resource, extension: Extension | None) -> FileEntry:
     if extension is not None and extension.empty:
         raise MalformedStatementError("empty files are listed where each has a resource")
-    return FileEntry(
-        path=_path(resource.name, extension),
-        digest=resource.digest,
-        size_bytes=extension.size_bytes if extension else None,
-        trees=extension.trees if extension else None,
-    )
+    if extension is None:
+        return FileEntry(_path(resource.name, None), resource.digest)
+    path = _path(resource.name, extension)
+    return FileEntry(path, resource.digest, (), extension.size_bytes, extension.trees)
 
 
 def _sharded_files(

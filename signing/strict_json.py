@@ -22,6 +22,7 @@ DEFAULT_MAX_DEPTH = 32
 # Possessive, and content with a missing last quote: no input makes it look twice.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ONLY_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ONLY_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _STEP = bytes(2 if byte in b"[{" else 0 for byte in range(256))
 _MAX_INT_DIGITS = 20
 _MAX_SPLIT_QUOTES = 4_000_000
@@ -91,11 +92,16 @@ def _depth(data: bytes, max_depth: int) -> int:
     """Return an upper bound of the nesting depth, without parsing."""
     if data.count(b"[") + data.count(b"{") <= max_depth:
         return 0  # Too few brackets to nest too deep: the usual case for small documents.
-    if b"\\" not in data and data.count(b'"') <= _MAX_SPLIT_QUOTES:
-        outside = b"".join(data.split(b'"')[::2])  # Five times as fast as the expression.
+    if b"\\" in data:
+        brackets = _STRING.sub(b"", data).translate(None, _ONLY_BRACKETS)
     else:
-        outside = _STRING.sub(b"", data)
-    brackets = outside.translate(None, _ONLY_BRACKETS)
+        # A bracket counts if an even number of quotes stands before it, so two quotes side
+        # by side can go: what is left is short, and no string without a bracket is in it.
+        marks = data.translate(None, _ONLY_MARKS).replace(b'""', b"")
+        if marks.count(b'"') <= _MAX_SPLIT_QUOTES:
+            brackets = b"".join(marks.split(b'"')[::2])
+        else:
+            brackets = _STRING.sub(b"", marks)
     steps = (step - 1 for step in brackets.translate(_STEP))
     return max(itertools.accumulate(steps), default=0)
 

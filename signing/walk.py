@@ -241,12 +241,12 @@ class _Walker:
             # Too deep for any name below it, and perhaps for the system; each name by itself
             # is checked when it is met.
             check_name(prefix + "x")
-            count = 0
+            empty = True
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    count += 1
+                    empty = False
                     self._visit(entry, prefix, inherited)
-            if not count and prefix:
+            if empty and prefix:
                 self.skipped.append(Skipped(prefix, "empty-directory"))
 
     def _visit(
