@@ -5,7 +5,6 @@ Verbs are imported when they are used, so that `--version` costs nothing else.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import gc
 import io
@@ -74,6 +73,8 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            import difflib
+
             close = difflib.get_close_matches(args[0], _VERBS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)

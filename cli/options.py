@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -156,6 +155,8 @@ def framed(function: Callable[Concatenate[Output, P], int]) -> Callable[P, int]:
             raise  # Not the model's fault; `main.run` knows what it means.
         except (Error, OSError) as e:
             if debug:
+                import traceback
+
                 traceback.print_exc()
             error = e if isinstance(e, Error) else io_error(e)
             code = exit_code_of(error) if isinstance(e, Error) else EXIT_ERROR

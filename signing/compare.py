@@ -7,7 +7,6 @@ differs, `examine` turns the result into checks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from countermark.signing.cache import BLOCKS, DigestCache
@@ -27,8 +26,7 @@ class Pair(NamedTuple):
     file: ModelFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matching:
+class Matching(NamedTuple):
     """Signed names against names on disk.
 
     Attributes:

@@ -231,11 +231,11 @@ class _Reader:
         """Yield the file's bytes; each view is valid until the next one."""
         position, size = 0, file.identity.size_bytes
         if self._mapped and size >= _MAPPED_BYTES:
-            from countermark.signing.mapping import leased_pieces
+            from countermark.signing.mapping import leased_windows
 
-            for piece in leased_pieces(descriptor, size):
-                position += len(piece)
-                yield piece
+            for window in leased_windows(descriptor, size):
+                position += len(window)
+                yield window
         while position < size:
             room = self._view[: min(size - position, _BUFFER_BYTES)]
             count = os.preadv(descriptor, [room], position)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from countermark import Error
 from countermark.signing.bundle import (
@@ -69,8 +70,7 @@ class Verified:
     files: tuple[ModelFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Examined:
+class _Examined(NamedTuple):
     verdict: Verdict
     manifest: Manifest | None = None
     files: tuple[ModelFile, ...] = ()

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from countermark.signing.cache import DigestCache, read_all
 from countermark.signing.compare import (
@@ -61,8 +62,7 @@ class VerifyOptions:
     mapped: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilesExamined:
+class FilesExamined(NamedTuple):
     """What steps 4 to 6 found; `files` are those that are as signed."""
 
     checks: tuple[Check, ...]

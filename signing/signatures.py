@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from countermark.signing.bundle import Bundle
 from countermark.signing.dsse import PAYLOAD_TYPE, legacy_pae, pae
@@ -62,8 +62,7 @@ class Trust:
             raise ValueError("Trust.now must be an aware time")
 
 
-@dataclass(frozen=True, slots=True)
-class _Opinion:
+class _Opinion(NamedTuple):
     """What one trusted party makes of the bundles."""
 
     checks: tuple[Check, ...]
@@ -136,7 +135,7 @@ def _by_key(bundles: Sequence[Bundle], key: PublicKey) -> _Opinion:
             checks.append(warned("key-hint-missing", "the bundle does not say which key signed it"))
         if legacy:
             checks.append(warned("legacy-signature", "signed in the way of OMS before v1.0"))
-        return _Opinion(tuple(checks), replace(signer, trusted=True), bundle)
+        return _Opinion(tuple(checks), signer._replace(trusted=True), bundle)
     if any(bundle.key_hint is not None or bundle.certificates for bundle in candidates):
         check = failed(
             "signature-invalid",

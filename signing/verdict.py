@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 
 class Outcome(Enum):
@@ -47,8 +47,7 @@ class Status(Enum):
     NOT_CHECKED = "not-checked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """One question, and its answer.
 
     Attributes:
@@ -88,8 +87,7 @@ def not_checked(code: str, sentence: str, hint: str = "") -> Check:
     return Check(code=code, status=Status.NOT_CHECKED, sentence=sentence, hint=hint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorChange:
+class TensorChange(NamedTuple):
     """One tensor that is not the one that was signed.
 
     Attributes:
@@ -104,8 +102,7 @@ class TensorChange:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """One file that is not as signed.
 
     Attributes:
@@ -133,8 +130,7 @@ class Finding:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uncovered:
+class Uncovered(NamedTuple):
     """One path that the signature says nothing about.
 
     Attributes:
@@ -150,8 +146,7 @@ class Uncovered:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Coverage(NamedTuple):
     """How much of what lies here the signature speaks for.
 
     Attributes:
@@ -174,8 +169,7 @@ class Coverage:
     flagged: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class Signer(NamedTuple):
     """Who signed, as far as the evidence shows it.
 
     Attributes:

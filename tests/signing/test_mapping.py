@@ -13,9 +13,10 @@ import pytest
 
 from countermark.signing import mapping
 from countermark.signing.digest import Job, Plan, digest_files
-from countermark.signing.mapping import PIECE_BYTES, WINDOW_BYTES, leased_pieces
+from countermark.signing.mapping import WINDOW_BYTES, leased_windows
 from countermark.signing.walk import walk
 
+MIB = 1 << 20
 SIZE = 3 * WINDOW_BYTES + 12345
 
 # Digests a mapped file and cuts it off after the first bytes, from a second thread, which
@@ -48,14 +49,14 @@ except FileChangedError as e:
 @pytest.fixture
 def big_file(tmp_path: Path) -> Path:
     path = tmp_path / "weights.bin"
-    path.write_bytes(os.urandom(PIECE_BYTES) * (SIZE // PIECE_BYTES) + b"x" * (SIZE % PIECE_BYTES))
+    path.write_bytes(os.urandom(MIB) * (SIZE // MIB) + b"x" * (SIZE % MIB))
     return path
 
 
 def has_leases(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return next(iter(leased_pieces(descriptor, path.stat().st_size)), None) is not None
+        return next(iter(leased_windows(descriptor, path.stat().st_size)), None) is not None
     finally:
         os.close(descriptor)
 
@@ -67,10 +68,10 @@ def leased_file(big_file: Path) -> Path:
     return big_file
 
 
-def test_leased_pieces_are_the_file(leased_file: Path) -> None:
+def test_leased_windows_are_the_file(leased_file: Path) -> None:
     descriptor = os.open(leased_file, os.O_RDONLY)
     try:
-        content = b"".join(bytes(piece) for piece in leased_pieces(descriptor, SIZE))
+        content = b"".join(bytes(piece) for piece in leased_windows(descriptor, SIZE))
     finally:
         os.close(descriptor)
     assert content == leased_file.read_bytes()
@@ -88,11 +89,11 @@ def test_mapped_and_copied_digests_are_equal(big_file: Path, algorithm: str, map
         assert found.digest == hashlib.sha256(big_file.read_bytes()).hexdigest()
 
 
-def test_leased_pieces_end_when_somebody_wants_to_write(leased_file: Path) -> None:
+def test_leased_windows_end_when_somebody_wants_to_write(leased_file: Path) -> None:
     descriptor = os.open(leased_file, os.O_RDONLY)
     writer = threading.Thread(target=lambda: leased_file.open("r+b").close())
     seen = 0
-    for piece in leased_pieces(descriptor, SIZE):
+    for piece in leased_windows(descriptor, SIZE):
         if not seen:
             writer.start()
             while fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK:
@@ -104,26 +105,26 @@ def test_leased_pieces_end_when_somebody_wants_to_write(leased_file: Path) -> No
     assert seen == WINDOW_BYTES
 
 
-def test_leased_pieces_yield_nothing_while_somebody_writes(leased_file: Path) -> None:
+def test_leased_windows_yield_nothing_while_somebody_writes(leased_file: Path) -> None:
     descriptor = os.open(leased_file, os.O_RDONLY)
     with leased_file.open("r+b"):
-        assert list(leased_pieces(descriptor, SIZE)) == []
+        assert list(leased_windows(descriptor, SIZE)) == []
     os.close(descriptor)
 
 
-def test_leased_pieces_yield_nothing_of_a_file_with_another_length(leased_file: Path) -> None:
+def test_leased_windows_yield_nothing_of_a_file_with_another_length(leased_file: Path) -> None:
     descriptor = os.open(leased_file, os.O_RDONLY)
-    assert list(leased_pieces(descriptor, SIZE + 1)) == []
+    assert list(leased_windows(descriptor, SIZE + 1)) == []
     os.close(descriptor)
 
 
-def test_leased_pieces_yield_nothing_on_a_file_system_that_is_not_local(
+def test_leased_windows_yield_nothing_on_a_file_system_that_is_not_local(
     big_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mapping, "_LOCAL", frozenset())
     mapping._is_local.cache_clear()
     descriptor = os.open(big_file, os.O_RDONLY)
-    assert list(leased_pieces(descriptor, SIZE)) == []
+    assert list(leased_windows(descriptor, SIZE)) == []
     os.close(descriptor)
     mapping._is_local.cache_clear()
 
