@@ -48,6 +48,9 @@ def hashing_row(lab: Lab, key: str, title: str, model: Path) -> Row:
         lab.sign("sign sha256", model, tree),
         lab.sign("sign sha256, no trees", model, signature("plain"), "--no-trees"),
         lab.sign("sign blake3", model, blake3, "--digest", "blake3"),
+        lab.sign(
+            "sign blake3, no trees", model, signature("b3"), "--digest", "blake3", "--no-trees"
+        ),
         lab.peer_verify(PEER_VERIFY, model, peer),
         lab.verify("verify model-signing's", model, peer),
         lab.verify("verify our own", model, tree),
@@ -65,7 +68,7 @@ def hashing_row(lab: Lab, key: str, title: str, model: Path) -> Row:
         bars.append(Bar(subject=subject, peer="openssl dgst -sha256", limit=SHA256_TO_OPENSSL))
     bars.extend(
         Bar(subject=subject, peer="b3sum --no-mmap", limit=BLAKE3_TO_B3SUM)
-        for subject in ("sign blake3", "verify blake3")
+        for subject in ("sign blake3", "sign blake3, no trees", "verify blake3")
     )
     return Row(key=key, title=title, jobs=jobs, bars=tuple(bars))
 
