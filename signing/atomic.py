@@ -41,10 +41,11 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = Tr
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
-    """Write files that belong together, replacing older ones, or leave all as they were.
+    """Write files that belong together, each whole or not at all, replacing older ones.
 
-    Every byte is on disk before the first file gets its name, so a disk that is full, or
-    fails, costs nothing that was there before.
+    Every byte is on disk before the first file gets its name, so a disk that is full costs
+    nothing that was there before. Should a rename itself fail, the files before it have
+    their new contents and the others their old.
 
     Args:
         files: Contents by path; they get their names in this order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 
 from countermark.signing.cache import BLOCKS
@@ -86,15 +87,22 @@ def _kind_below(root: str, path: str) -> str:
 
 
 def _kind_at(location: str, path: str) -> str:
-    """Return the kind of a file that was not read, by its first bytes, whatever its name."""
+    """Return the kind of a file that was not read, by its first bytes, whatever its name.
+
+    Only regular files are opened, and no link is followed: what an ignored link leads to may
+    lie outside the model, and opening a device can do things.
+    """
     try:
-        descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.lstat(location).st_mode):
+            return kind_of_name(path)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(location, flags)
     except OSError:
         return kind_of_name(path)
     try:
         return kind_of_head(path, os.read(descriptor, HEAD_BYTES))
     except OSError:
-        return kind_of_name(path)  # A folder, a device: its bytes say nothing.
+        return kind_of_name(path)
     finally:
         os.close(descriptor)
 

@@ -94,14 +94,14 @@ def sign_statement(statement: bytes, signer: Identity) -> bytes:
 
 
 def write_signed(signed: Signed, signature: Path, *, replace: bool = False) -> tuple[Path, ...]:
-    """Write the evidence, all or nothing; the signature last, so that it never lacks the rest.
+    """Write the evidence, each file whole; the signature last, so that it never lacks the rest.
 
     Returns:
         The files written, the signature first.
 
     Raises:
         FileExistsRefusedError: A file is there already and `replace` is False.
-        OSError: The disk refused; then nothing is written, and nothing lost.
+        OSError: The disk refused; a full one costs nothing that was there before.
 
     """
     companions = {leaves_file(signature): signed.leaves}

@@ -713,3 +713,27 @@ def test_options_that_accept_more_never_accept_a_changed_file(signed: Signed) ->
     assert exit_and_code(signed.verdict(everything)) == (0, "verified")
     (signed.model / "config.json").write_text("{}")
     assert EXIT_OF[signed.verdict(everything).outcome] == 11
+
+
+def test_an_ignored_link_out_of_the_model_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(tmp_path / "model")
+    outside = tmp_path / "outside"
+    outside.write_bytes((model / WEIGHTS).read_bytes())
+    (model / "cache").mkdir()
+    (model / "cache/0").symlink_to(outside)
+    (model / "cache/1").write_bytes(b"plain")
+    signature, key = sign(model, options=SnapshotOptions(ignore_paths=("cache",)))
+    opened: list[str] = []
+    real = os.open
+
+    def recording(path: str, flags: int, mode: int = 0o777) -> int:
+        descriptor = real(path, flags, mode)
+        opened.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", recording)
+    assert exit_and_code(examine(model, signature, trust(key))) == (0, "verified")
+    assert str(model / "cache/1") in opened
+    assert str(outside) not in opened
