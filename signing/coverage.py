@@ -62,7 +62,8 @@ def coverage_of(
         )
     flagged = []
     for pair in matching.pairs:
-        kind = kinds.get(pair.file.path) or _kind_at(pair.file.location, pair.file.path)
+        # A file that the cache knows is not opened again, so its name has to do.
+        kind = kinds.get(pair.file.path) or kind_of_name(pair.file.path)
         if kind in ("pickle", "code"):
             flagged.append((pair.file.path, kind))
         if pair.file.executable:
