@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 __all__ = ["bar"]
 
@@ -37,15 +38,42 @@ def bar(what: str, ending: ExitStack) -> Callable[[int, int], None] | None:
         console=Console(stderr=True),
         transient=True,
     )
-    ending.callback(progress.stop)
+
+    def stop() -> None:
+        with _signals_held():
+            progress.stop()
+
+    ending.callback(stop)
     task = progress.add_task(what, total=None)
     started = time.monotonic()
 
     def draw(done: int, total: int) -> None:
         if done >= total:
-            progress.stop()
+            stop()
         elif time.monotonic() - started > _PATIENCE_S:
-            progress.start()
+            with _signals_held():
+                progress.start()
             progress.update(task, completed=done, total=total)
 
     return draw
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the block is done; only for the main thread.
+
+    Rich is not made to be interrupted while it takes the terminal or gives it back: it would
+    be left with half of its hooks, and fail over the other half.
+    """
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
