@@ -8,6 +8,7 @@ import struct
 import tempfile
 from pathlib import Path
 
+from countermark.cli.extras import has_watermark
 from countermark.cli.options import framed, verb
 from countermark.cli.output import Output
 
@@ -15,6 +16,7 @@ __all__ = ["command"]
 
 _TENSORS = ("embed.weight", "layers.0.attention.q_proj", "layers.0.mlp.up_proj", "head.weight")
 _ROWS, _COLUMNS = 64, 64
+_TOKENS, _VOCABULARY = 250, 1000
 
 
 @verb("demo", short_help="Sign, verify, tamper, refuse.", examples="countermark demo")
@@ -49,6 +51,7 @@ def command(output: Output) -> int:
         after = examine(model, signature, trust)
         output.line("refused", after.sentence, tone="bad")
 
+    marks = _mark_and_detect(output)
     tensors = [change.name for finding in after.findings for change in finding.tensors]
     output.document(
         {
@@ -57,10 +60,52 @@ def command(output: Output) -> int:
             "before": before.outcome.value,
             "after": after.outcome.value,
             "tensors": tensors,
+            "marks": marks,
         }
     )
     worked = (before.outcome, after.outcome) == (Outcome.VERIFIED, Outcome.TAMPERED)
-    return 0 if worked and len(tensors) == 1 else 1
+    marked = marks is None or list(marks.values()) == ["mark-found", "no-mark-found"]
+    return 0 if worked and marked and len(tensors) == 1 else 1
+
+
+def _mark_and_detect(output: Output) -> dict[str, str] | None:
+    """Mark tokens with one key, look for the mark with that key and another; None without numpy.
+
+    No language model is at hand: the tokens come from random distributions.
+    """
+    if not has_watermark():
+        output.line("skipped", "marks in text: pip install 'countermark[watermark]'", tone="note")
+        return None
+    import os
+
+    import numpy as np
+
+    from countermark.cli.watermark.answers import readable_p
+    from countermark.watermark import Answer, KeyRing, Marker, detect, keyed_detectors, sampler_of
+    from countermark.watermark.keymaking import add_key
+    from countermark.watermark.keys import Labels
+
+    ring, scheme = KeyRing(), "countermark-gumbel-v1"
+    for tenant in ("ours", "theirs"):
+        labels = Labels(tenant=tenant)
+        ring, _ = add_key(ring, os.urandom, scheme=scheme, parameters={}, labels=labels)
+    ours, theirs = ring.keys
+    rng = np.random.default_rng(0)
+    marker = Marker(sampler_of(ours), rng=rng)
+    ids = [0, 1]
+    while len(ids) < _TOKENS:
+        ids.append(marker(rng.normal(0, 3, _VOCABULARY).astype(np.float32), ids))
+    output.line("marked", f"{marker.marked} tokens of text, with key {ours.id}")
+    answers = {}
+    for name, key in (("own_key", ours), ("other_key", theirs)):
+        tried = keyed_detectors([key], vocabulary=_VOCABULARY)
+        said = detect(ids, detectors=tried, vocabulary=_VOCABULARY)
+        answers[name] = said.answer.value
+        found = said.answer is Answer.FOUND
+        p = readable_p(said.evidence[0].log10_corrected_p)
+        label, tone = ("found", "good") if found else ("not found", "bad")
+        output.line(label, f"by key {key.id}, p = {p}", tone=tone)
+    return answers
 
 
 def _make_checkpoint(model: Path) -> None:

@@ -42,4 +42,24 @@ def exit_code_of(error: Error) -> int:
         case KeyMaterialError():
             return EXIT_USAGE
         case _:
+            return _exit_code_of_watermark(error)
+
+
+def _exit_code_of_watermark(error: Error) -> int:
+    # Here, since `verify` should not pay for what it does not raise.
+    from countermark.watermark import errors
+
+    match error:
+        case (
+            errors.MalformedRingError()
+            | errors.MalformedDescriptorError()
+            | errors.MalformedPairsError()
+            | errors.MalformedTableError()
+            | errors.MalformedTokenizerError()
+            | errors.MalformedInputError()
+        ):
+            return EXIT_OF[Outcome.MALFORMED]
+        case errors.WrongTokenizerError() | errors.KeyUseError() | errors.SchemeError():
+            return EXIT_USAGE
+        case _:
             return EXIT_ERROR

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ import click
 from countermark import Error, __version__
 from countermark.cli.exits import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 from countermark.cli.output import Output
+from countermark.cli.verbs import Verbs
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -33,6 +33,7 @@ _VERBS = {
     "verify": "Verify a model against its signature.",
     "inspect": "Show what a signature, key or weight file says, without trusting it.",
     "diff": "Compare two checkpoints or signatures, down to the tensor.",
+    "watermark": "Mark text that a model writes, and detect the marks, with p-values that hold.",
     "demo": "Sign, verify, tamper, refuse: the whole story on a small checkpoint.",
 }
 
@@ -52,37 +53,10 @@ Exit codes:
 """
 
 
-class _Verbs(click.Group):
-    """A group whose commands live in modules of their own, loaded one at a time."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
-            return None
-        module = import_module(f"countermark.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _VERBS and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], _VERBS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
-    cls=_Verbs,
+    cls=Verbs,
+    verbs=_VERBS,
+    package="countermark.cli",
     help=_HELP,
     context_settings={
         "show_default": True,
@@ -108,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if "--debug" not in given and not os.environ.get("COUNTERMARK_DEBUG"):
         sys.excepthook = functools.partial(_our_mistake, _output(given))
-    sys.exit(run(given))
+    code = run(given)
+    gc.freeze()  # Python collects once more at its end, whatever is about to go with it.
+    sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

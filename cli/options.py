@@ -35,6 +35,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 # These mean the same to every verb, and so do their variables.
 _SHARED = {"--format": "FORMAT", "--no-progress": "NO_PROGRESS", "--debug": "DEBUG"}
+_AS_VARIABLE = str.maketrans("- ", "__")
 _NO_VARIABLE = (
     "Options without a variable accept more than usual, leave something out or replace "
     "something: they count only where they are typed. Variables that name several files "
@@ -57,16 +58,18 @@ def verb(
     """Make a function a command whose options can also be set by variables, shown in its help.
 
     `--public-key` of `verify` is `COUNTERMARK_VERIFY_PUBLIC_KEY`. An option made with
-    `unset_by_environment` has no variable.
+    `unset_by_environment` has no variable. A verb of a group is named with it: "watermark scan".
     """
 
     def make(function: Callable[..., int]) -> click.Command:
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
-        command = click.command(name, cls=_Verb, short_help=short_help, epilog=epilog)(function)
+        command = click.command(name.split()[-1], cls=_Verb, short_help=short_help, epilog=epilog)(
+            function
+        )
         for option in command.params:
             if isinstance(option, click.Option) and option.allow_from_autoenv:
                 long = next(text for text in option.opts if text.startswith("--"))
-                own = f"{name}_{long[2:]}".upper().replace("-", "_")
+                own = f"{name}_{long[2:]}".upper().translate(_AS_VARIABLE)
                 option.envvar = f"COUNTERMARK_{_SHARED.get(long, own)}"
                 option.show_envvar = True
         return command

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 
@@ -26,8 +26,7 @@ class LostOutputError(OSError):
     """Standard output cannot be written; nothing else is wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(NamedTuple):
     """Where and how one command prints.
 
     Attributes:

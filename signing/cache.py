@@ -145,7 +145,7 @@ def read_all(
     mapped: bool,
 ) -> list[FileDigest]:
     """Digest files, report (bytes read, bytes to read), and let the cache learn."""
-    total = sum(job.file.identity.size_bytes for job in jobs)
+    total = 0 if progress is None else sum(job.file.identity.size_bytes for job in jobs)
     digests = digest_files(
         jobs,
         progress=None if progress is None else lambda done: progress(done, total),

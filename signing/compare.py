@@ -62,7 +62,7 @@ def match_files(manifest: Manifest, tree: ModelTree, *, ignored: Sequence[str] =
     """
     if tree.layout is Layout.FILE:
         return _match_single(manifest, tree.files[0])
-    if any(entry.path == "." for entry in manifest.files):
+    if "." in [entry.path for entry in manifest.files]:
         raise MalformedStatementError(
             "the signature is about a single file, and this is a folder",
             hint="name the file itself instead of its folder",
@@ -126,19 +126,18 @@ def plan_jobs(
     by_digest = Plan(manifest.hash_type, manifest.shard_bytes)
     by_both = by_digest._replace(trees=True)
     for pair in pairs:
-        entry = pair.entry
+        entry, file = pair
         if cache is not None:
-            known = cache.lookup(pair.file.identity)
+            known = cache.lookup(file.identity)
             if _is_known(entry, manifest, known, thorough=thorough):
                 cached.append(pair)
                 continue
         # Where blocks end depends on the name's suffix, so under another name only the plain
         # digest can tell whether these are the signed bytes.
-        trees = entry.trees is not None and entry.path == pair.file.path
-        if not trees:
-            jobs.append(Job(pair.file, by_digest))
+        if entry.trees is None or entry.path != file.path:
+            jobs.append(Job(file, by_digest))
         else:
-            jobs.append(Job(pair.file, by_both if thorough else by_blocks))
+            jobs.append(Job(file, by_both if thorough else by_blocks))
     return jobs, cached
 
 
@@ -160,23 +159,24 @@ def is_as_signed(entry: FileEntry, found: FileDigest) -> bool:
             contradicts the digests he signed.
 
     """
+    file, _, algorithm, digest, shards, tree, _ = found
     compared = 0
-    if found.algorithm:
+    if algorithm:
         compared += 1
-        if (found.digest, found.shards) != (entry.digest, entry.shards):
+        if digest != entry.digest or shards != entry.shards:
             return False
-    if found.tree is not None and entry.trees is not None:
+    if tree is not None and entry.trees is not None:
         compared += 1
-        if found.tree.block_root.hex() != entry.trees.block_root:
+        if tree.block_root.hex() != entry.trees.block_root:
             return False
-        root = found.tree.tensor_root
+        root = tree.tensor_root
         if entry.trees.tensor_root is not None and (
             root is None or root.hex() != entry.trees.tensor_root
         ):
             raise MalformedStatementError(
                 f"{printable(entry.path)}: the signed tensor root is not that of the signed bytes"
             )
-    if compared and entry.size_bytes not in (None, found.file.identity.size_bytes):
+    if compared and entry.size_bytes not in (None, file.identity.size_bytes):
         raise MalformedStatementError(
             f"{printable(entry.path)}: the signed length is not that of the signed bytes"
         )
@@ -185,4 +185,4 @@ def is_as_signed(entry: FileEntry, found: FileDigest) -> bool:
 
 def bytes_of(files: Iterable[ModelFile]) -> int:
     """Return the sum of the files' lengths in bytes."""
-    return sum(file.identity.size_bytes for file in files)
+    return sum([file.identity.size_bytes for file in files])

@@ -61,20 +61,20 @@ def coverage_of(
             for entry in entries
         )
     flagged = []
-    for pair in matching.pairs:
+    for _, (path, _, _, executable) in matching.pairs:
         # A file that the cache knows is not opened again, so its name has to do.
-        kind = kinds.get(pair.file.path) or kind_of_name(pair.file.path)
+        kind = kinds.get(path) or kind_of_name(path)
         if kind in ("pickle", "code"):
-            flagged.append((pair.file.path, kind))
-        if pair.file.executable:
-            flagged.append((pair.file.path, "executable"))
+            flagged.append((path, kind))
+        if executable:
+            flagged.append((path, "executable"))
     recomputed = {BLOCKS for found in digests if found.tree is not None}
     recomputed |= {found.algorithm for found in digests if found.algorithm}
     return Coverage(
         files_signed=len(manifest.files),
         files_checked=len(matching.pairs),
         files_cached=len(cached),
-        bytes_checked=bytes_of(pair.file for pair in matching.pairs),
+        bytes_checked=bytes_of([file for _, file in matching.pairs]),
         digests=tuple(sorted(recomputed)),
         uncovered=tuple(uncovered),
         flagged=tuple(flagged),

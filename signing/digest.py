@@ -23,7 +23,7 @@ from countermark.signing.errors import FileChangedError, MalformedSafetensorsErr
 from countermark.signing.filekinds import HEAD_BYTES, kind_of_head
 from countermark.signing.manifest import Shard
 from countermark.signing.names import printable
-from countermark.signing.walk import ModelFile
+from countermark.signing.walk import ModelFile, identity_fields
 
 if TYPE_CHECKING:
     from countermark.signing.trees import FileTree, TreeBuilder
@@ -110,7 +110,7 @@ def digest_files(
 
     """
     pool = _Pool(jobs, mapped=mapped)
-    small = sum(job.file.identity.size_bytes for job in jobs) <= _INLINE_BYTES
+    small = pool.total_bytes <= _INLINE_BYTES
     count = min(len(jobs), threads or 2 * (os.cpu_count() or 1))
     if (small or count == 1) and progress is None:
         pool.work()
@@ -123,9 +123,9 @@ class _Pool:
     """Readers that take the largest remaining file each, until one of them fails."""
 
     def __init__(self, jobs: Sequence[Job], *, mapped: bool) -> None:
-        order = sorted(
-            range(len(jobs)), key=lambda index: jobs[index].file.identity.size_bytes, reverse=True
-        )
+        sizes = [job.file.identity.size_bytes for job in jobs]
+        order = sorted(range(len(jobs)), key=sizes.__getitem__, reverse=True)
+        self.total_bytes = sum(sizes)
         self._jobs = jobs
         self._mapped = mapped
         self._pending = deque(order)
@@ -177,28 +177,30 @@ class _Reader:
         self._mapped = mapped
 
     def digest(self, job: Job) -> FileDigest:
-        if not job.plan.trees and not job.plan.shard_bytes and job.plan.algorithm is not None:
-            small = self._read_small(job.file, job.plan.algorithm)
+        file, (algorithm, shard_bytes, trees) = job
+        if not trees and not shard_bytes and algorithm is not None:
+            small = self._read_small(file, algorithm)
             if small is not None:
                 return small
-        with open_unchanged(job.file) as descriptor:
+        with open_unchanged(file) as descriptor:
             return self._read(descriptor, job)
 
     def _read_small(self, file: ModelFile, algorithm: str) -> FileDigest | None:
         """Digest in one read, if that is enough: opening costs more than hashing then."""
-        if file.identity.size_bytes > _SMALL_BYTES:
+        size = file.identity.size_bytes
+        if size > _SMALL_BYTES:
             return None
         descriptor = _open(file)
         try:
-            data = os.read(descriptor, file.identity.size_bytes + 1)
+            data = os.read(descriptor, size + 1)
             # One look, after the read, is as good as two: what is now as the walk saw it was
             # so all the time in between.
             _check_identity(descriptor, file, "was written or replaced before it was read")
         finally:
             os.close(descriptor)
-        if len(data) != file.identity.size_bytes:
+        if len(data) != size:
             return None  # Some file systems return less than they have.
-        self._on_bytes(len(data))
+        self._on_bytes(size)
         digest = _digest_of(data, algorithm)
         return FileDigest(file, kind_of_head(file.path, data[:HEAD_BYTES]), algorithm, digest)
 
@@ -277,14 +279,7 @@ def _open(file: ModelFile) -> int:
 
 
 def _check_identity(descriptor: int, file: ModelFile, what: str) -> None:
-    status = os.fstat(descriptor)
-    if (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    ) != file.identity:
+    if identity_fields(os.fstat(descriptor)) != file.identity:
         raise _changed(file, what)
 
 

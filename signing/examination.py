@@ -17,7 +17,6 @@ to the model afterwards. Bytes are checked now, and read again by whoever loads 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +53,7 @@ from countermark.signing.walk import ModelFile
 __all__ = ["Verified", "VerifyOptions", "examine", "read_bundles", "verify"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(NamedTuple):
     """A model that was as signed, by somebody the caller trusts, when it was looked at.
 
     Attributes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from countermark.signing.errors import MalformedStatementError, MalformedTreeError
@@ -18,9 +18,16 @@ from countermark.signing.manifest import FileEntry, TreeRoots
 from countermark.signing.names import check_name
 
 if TYPE_CHECKING:
-    from countermark.signing.trees import TensorRoot
+    from countermark.signing.tensors import TensorRoot
 
-__all__ = ["EXTENSION_KEY", "Extension", "encode_extension", "parse_extension"]
+__all__ = [
+    "EXTENSION_KEY",
+    "NO_EXTENSION",
+    "Extension",
+    "encode_extension",
+    "parse_extension",
+    "parse_extensions",
+]
 
 EXTENSION_KEY = "countermark"
 _VERSION = 1
@@ -44,6 +51,9 @@ class Extension(NamedTuple):
     file: str | None = None
     empty: tuple[str, ...] = ()
     trees: TreeRoots | None = None
+
+
+NO_EXTENSION = Extension()
 
 
 def encode_extension(
@@ -75,6 +85,26 @@ def encode_extension(
     return result
 
 
+def parse_extensions(rows: Sequence[Mapping[str, object]]) -> list[Extension]:
+    """Read the extension of each resource; `NO_EXTENSION` where there is none we know.
+
+    Raises:
+        MalformedStatementError: One is version 1 and breaks its rules.
+
+    """
+    lengths: dict[int, Extension] = {}  # Nearly all are plain lengths, and many are the same.
+    extensions = []
+    for row in rows:
+        value = row.get(EXTENSION_KEY, NO_EXTENSION)
+        if value is NO_EXTENSION:
+            extensions.append(NO_EXTENSION)
+        elif type(value) is int:
+            extensions.append(lengths.get(value) or lengths.setdefault(value, _of_length(value)))
+        else:
+            extensions.append(parse_extension(value) or NO_EXTENSION)
+    return extensions
+
+
 def parse_extension(value: object) -> Extension | None:
     """Read one extension value; None if it is of a version we do not know.
 
@@ -82,9 +112,8 @@ def parse_extension(value: object) -> Extension | None:
         MalformedStatementError: It is version 1 and breaks its rules.
 
     """
-    # Not a `match`: this runs once a file, and there may be a hundred thousand.
     if type(value) is int:
-        return Extension(_size(value))
+        return _of_length(value)
     if not isinstance(value, dict) or type(value.get("v")) is not int:
         raise _wrong("is neither a length nor an object with an integer version 'v'")
     if value["v"] != _VERSION:
@@ -99,6 +128,10 @@ def parse_extension(value: object) -> Extension | None:
         empty=_names(value["empty"]) if "empty" in value else (),
         trees=_trees(value.get("blocks"), value.get("tensors")),
     )
+
+
+def _of_length(value: int) -> Extension:
+    return Extension(_size(value))
 
 
 def _wrong(reason: str) -> MalformedStatementError:
@@ -186,7 +219,7 @@ def _tensors(value: object) -> tuple[str | None, tuple[TensorRoot, ...] | None]:
 
 
 def _tensor_rows(rows: list[object]) -> tuple[TensorRoot, ...]:
-    from countermark.signing.trees import parse_tensor_row
+    from countermark.signing.tensors import parse_tensor_row
 
     try:
         return tuple(parse_tensor_row(row) for row in rows)

@@ -49,13 +49,12 @@ _BY_SUFFIX = {
 
 def kind_of_name(path: str) -> str:
     """Return `weights`, `pickle`, `code`, `config` or `other`, from the name alone."""
-    name = path[path.rfind("/") + 1 :].lower()
-    dot = name.rfind(".")
-    if dot < 0:
-        return "other"
-    suffix = name[dot:]
-    if suffix == ".bin" and (name in _PICKLE_NAMES or name.startswith("pytorch_model")):
-        return "pickle"
+    # A slash behind the last dot makes a "suffix" that is in no list.
+    suffix = path[path.rfind(".") :].lower()
+    if suffix == ".bin":
+        name = path[path.rfind("/") + 1 :].lower()
+        if name in _PICKLE_NAMES or name.startswith("pytorch_model"):
+            return "pickle"
     return _BY_SUFFIX.get(suffix, "other")
 
 
@@ -65,11 +64,11 @@ def kind_of_head(path: str, head: bytes) -> str:
     A pickle is a pickle whatever it is called: protocol 2 and later start with 0x80 and the
     protocol number (Python's `pickletools`), and torch's zip files hold a `data.pkl`.
     """
-    kind = kind_of_name(path)
     if head[_SAFETENSORS_BRACE : _SAFETENSORS_BRACE + 1] == b"{":
         length = int.from_bytes(head[:_SAFETENSORS_BRACE], "little")
         if 1 < length <= _MAX_HEADER_BYTES:
             return "weights"
+    kind = kind_of_name(path)
     if head[:1] not in _TELLING:
         return kind
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):

@@ -99,7 +99,7 @@ def examine_files(
     matching = match_files(manifest, tree, ignored=options.ignore_paths)
     jobs, cached = plan_jobs(matching.pairs, manifest, cache=cache, thorough=options.thorough)
     digests = read_all(jobs, cache=cache, progress=progress, mapped=options.mapped)
-    entries = {pair.file.path: pair.entry for pair in matching.pairs}
+    entries = {file.path: entry for entry, file in matching.pairs}
     bad = [found for found in digests if not is_as_signed(entries[found.file.path], found)]
     findings = [
         *_changed(bad, entries, manifest, signature),
@@ -114,16 +114,16 @@ def examine_files(
             itertools.chain(
                 _integrity_checks(findings, matching, coverage, options),
                 coverage_checks(coverage, allow_uncovered_weights=options.allow_uncovered_weights),
-                (
+                [
                     warned("malformed-safetensors", f"{printable(d.file.path)}: {d.malformed}")
                     for d in digests
                     if d.malformed
-                ),
+                ],
             )
         ),
         findings=tuple(findings),
         coverage=coverage,
-        files=tuple(pair.file for pair in matching.pairs if pair.file.path not in wrong),
+        files=tuple([file for _, file in matching.pairs if file.path not in wrong]),
     )
 
 

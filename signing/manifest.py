@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from countermark.signing.trees import TensorRoot
+    from countermark.signing.tensors import TensorRoot
 
 __all__ = [
     "DIGEST_BYTES",
@@ -121,25 +122,33 @@ class Resource(NamedTuple):
     digest: str
 
 
-def oms_root(resources: Iterable[Resource]) -> str:
-    """Return the OMS root digest in hex (OMS v1.0 section 6.5).
+def oms_root(resources: Iterable[tuple[str, str, str]]) -> str:
+    """Return the OMS root digest of resources in hex (OMS v1.0 section 6.5).
 
     It is SHA-256 over the raw digests in listed order. Names are not in it, so two models
     with swapped names share it; `names_root` is the one that tells them apart.
     """
-    return hashlib.sha256(b"".join(bytes.fromhex(row.digest) for row in resources)).hexdigest()
+    return hashlib.sha256(
+        bytes.fromhex("".join([digest for _, _, digest in resources]))
+    ).hexdigest()
 
 
-def names_root(resources: Iterable[Resource]) -> str:
-    """Return the name-binding root in hex (specs/oms-extension-v1 section 3).
+def names_root(resources: Iterable[tuple[str, str, str]]) -> str:
+    """Return the name-binding root of resources in hex (specs/oms-extension-v1 section 3).
 
     It is the RFC 6962 tree hash (SHA-256) over one entry for each resource, ordered by
     name: the RFC 8785 encoding of `[name, algorithm, digest]`.
     """
     from countermark.signing.merkle import SHA256, root
 
-    rows = sorted(resources, key=lambda row: row.name)
-    return root((_entry(row) for row in rows), SHA256).hex()
+    rows = sorted(resources, key=itemgetter(0))
+    # For strings this encoding equals RFC 8785 (compared with it in the tests).
+    quoted = {algorithm: encode_basestring(algorithm) for _, algorithm, _ in rows}
+    entries = (
+        f'[{encode_basestring(name)},{quoted[algorithm]},"{digest}"]'.encode()
+        for name, algorithm, digest in rows
+    )
+    return root(entries, SHA256).hex()
 
 
 def dir_hash(files: Sequence[tuple[str, str]]) -> str | None:
@@ -149,13 +158,7 @@ def dir_hash(files: Sequence[tuple[str, str]]) -> str | None:
     recompute it: `sha256sum FILES | LC_ALL=C sort -k2 | sha256sum`. The format has no room
     for a line feed in a name.
     """
-    if any("\n" in name for name, _ in files):
+    text = "".join([f"{digest}  {name}\n" for name, digest in sorted(files)])
+    if text.count("\n") != len(files):
         return None
-    lines = (f"{digest}  {name}\n" for name, digest in sorted(files))
-    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
-
-
-def _entry(row: Resource) -> bytes:
-    # For strings this encoding equals RFC 8785 (compared with it in the tests).
-    name, algorithm = encode_basestring(row.name), encode_basestring(row.algorithm)
-    return f'[{name},{algorithm},"{row.digest}"]'.encode()
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

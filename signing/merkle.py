@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from countermark.signing.errors import MalformedTreeError
 
@@ -45,8 +44,7 @@ def _load_blake3() -> Callable[[bytes], _Hash]:
     return blake3
 
 
-@dataclass(frozen=True, slots=True)
-class TreeHash:
+class TreeHash(NamedTuple):
     """The hash function H of a tree; every digest is 32 bytes.
 
     Attributes:

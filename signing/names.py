@@ -8,10 +8,11 @@ anything, and escaped before they are shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from countermark.signing.errors import UnsafeNameError
 
-__all__ = ["MAX_DEPTH", "MAX_NAME_BYTES", "check_name", "is_below", "printable"]
+__all__ = ["MAX_DEPTH", "MAX_NAME_BYTES", "check_name", "check_names", "is_below", "printable"]
 
 MAX_NAME_BYTES = 4096
 MAX_DEPTH = 64
@@ -19,12 +20,13 @@ MAX_DEPTH = 64
 # Everything a terminal or a log viewer may act on, or nobody can see: C0 and C1 controls,
 # line and paragraph separators, surrogates, and Unicode's Default_Ignorable_Code_Point
 # (bidirectional marks, zero-width characters, fillers, variation selectors, tags).
-_UNSAFE_TO_PRINT = re.compile(
+_UNSAFE_TO_PRINT = (
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _DRIVE = re.compile(r"[A-Za-z]:(?:/|$)")  # "C:" and "C:/x", but not a file named "a:b".
+_ODD = ("//", "/./", "/../", "\\", ":")  # What may be wrong with a short name between slashes.
 _OBVIOUSLY_FINE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
 
@@ -55,6 +57,24 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Check names as `check_name` does, looking at each of them only if one looks odd.
+
+    Raises:
+        UnsafeNameError: As for `check_name`.
+
+    """
+    # With a slash around each, an empty part is "//" wherever it stands in its name.
+    text = "/" + "/\x00/".join(names) + "/"
+    if (
+        any(odd in text for odd in _ODD)
+        or text.count("\x00") != len(names) - 1
+        or max(map(len, names)) > 2 * MAX_DEPTH
+    ):
+        for name in names:
+            check_name(name)
+
+
 def is_below(name: str, parent: str) -> bool:
     """Return whether `name` is `parent` or lies below it; both are safe names."""
     return name == parent or name.startswith(parent + "/")
@@ -62,7 +82,9 @@ def is_below(name: str, parent: str) -> bool:
 
 def printable(name: str) -> str:
     r"""Return `name` with everything a terminal could act on written as `\xNN` or `\uNNNN`."""
-    return _UNSAFE_TO_PRINT.sub(_escape, name)
+    if name.isascii() and name.isprintable():
+        return name
+    return re.sub(_UNSAFE_TO_PRINT, _escape, name)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from countermark.signing import strict_json
 from countermark.signing.errors import (
@@ -59,8 +58,7 @@ _OBVIOUSLY_FINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One tensor of a header.
 
     Attributes:
@@ -79,8 +77,7 @@ class Tensor:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SafetensorsHeader:
+class SafetensorsHeader(NamedTuple):
     """A header that holds together.
 
     Attributes:

@@ -10,21 +10,21 @@ subject, roots that do not belong to their resources.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from countermark.signing import strict_json
 from countermark.signing.errors import MalformedStatementError, TooLargeError
-from countermark.signing.extension import EXTENSION_KEY, Extension, parse_extension
+from countermark.signing.extension import NO_EXTENSION, Extension, parse_extensions
 from countermark.signing.manifest import (
     DIGEST_BYTES,
     FileEntry,
     Manifest,
-    Resource,
     Shard,
     dir_hash,
     names_root,
     oms_root,
 )
-from countermark.signing.names import check_name, printable
+from countermark.signing.names import check_names, printable
 from countermark.signing.statement import (
     LEGACY_PREDICATE_TYPE,
     MAX_RESOURCES,
@@ -82,11 +82,9 @@ def _parse_current(
     name, stated = _subject(subjects)
     hash_type = _hash_type(serialization.get("hash_type"))
     method = _method(serialization.get("method"))
-    resources, extensions = _resources(rows, hash_type)
-    if method == "files":
-        files = tuple(_file(resource, extensions.get(resource.name)) for resource in resources)
-    else:
-        files = _sharded_files(resources, extensions)
+    resources = _resources(rows, hash_type)
+    files = _whole_files(resources) if method == "files" else _sharded_files(resources)
+    triples = list(zip(resources.names, resources.algorithms, resources.digests, strict=True))
     manifest = Manifest(
         name=name,
         method=method,
@@ -95,20 +93,20 @@ def _parse_current(
         shard_bytes=_shard_bytes(serialization) if method == "shards" else None,
         allow_symlinks=_allow_symlinks(serialization),
         ignore_paths=_ignore_paths(serialization),
-        single_file=_is_single(resources, method),
-        model_digest=oms_root(resources),
+        single_file=_is_single(resources.names, method),
+        model_digest=oms_root(triples),
     )
     _check_paths(manifest)
-    _check_roots(manifest, resources, stated)
+    _check_roots(manifest, triples, stated)
     return manifest
 
 
-def _is_single(resources: list[Resource], method: str) -> bool:
+def _is_single(names: list[str], method: str) -> bool:
     """Return whether a resource bears the name that stands for a model of one file."""
     # A folder may well hold a file called ".:x".
     if method == "shards":
-        return any(resource.name.rsplit(":", 2)[0] == "." for resource in resources)
-    return "." in {resource.name for resource in resources}
+        return any(name.rsplit(":", 2)[0] == "." for name in names)
+    return "." in names
 
 
 def _subject(subjects: list[object]) -> tuple[str, dict[str, str]]:
@@ -131,31 +129,52 @@ def _method(value: object) -> str:
             raise MalformedStatementError("serialization method is neither 'files' nor 'shards'")
 
 
-def _resources(rows: list[object], hash_type: str) -> tuple[list[Resource], dict[str, Extension]]:
+class _Resources(NamedTuple):
+    """All resources, column by column: there may be a hundred thousand."""
+
+    names: list[str]
+    algorithms: list[str]
+    digests: list[str]
+    extensions: list[Extension]
+
+
+def _resources(rows: list[object], hash_type: str) -> _Resources:
     _check_count(rows)
-    resources = []
-    extensions: dict[str, Extension] = {}
-    for row in rows:
-        resource, extension = _resource(row, hash_type)
-        resources.append(resource)
-        if extension is not None:
-            extensions[resource.name] = extension
-    if len({resource.name for resource in resources}) != len(resources):
+    objects = [row for row in rows if isinstance(row, dict)]
+    if len(objects) != len(rows):
+        raise MalformedStatementError("a resource is not an object")
+    names, algorithms, digests = (_column(objects, k) for k in ("name", "algorithm", "digest"))
+    for algorithm in set(algorithms) - {hash_type}:
+        base = algorithm.split("-sharded-")[0]
+        if _ALIASES.get(base, base) != hash_type:
+            name = printable(names[algorithms.index(algorithm)])[:200]
+            raise MalformedStatementError(f"{name}: algorithm differs from hash_type {hash_type}")
+    if len(set(names)) != len(names):
         raise MalformedStatementError("two resources have the same name")
-    return resources, extensions
+    digests = _digests(digests, hash_type, names)
+    return _Resources(names, algorithms, digests, parse_extensions(objects))
+
+
+def _column(rows: list[dict[str, object]], key: str) -> list[str]:
+    values = [value for row in rows if isinstance(value := row.get(key), str)]
+    if len(values) != len(rows):
+        raise MalformedStatementError("a resource has no name, algorithm or digest")
+    return values
 
 
 def _parse_legacy(subjects: list[object]) -> Manifest:
     """Read the v0.1 predicate, where every file is a subject (OMS v1.0 section 11)."""
     _check_count(subjects)
-    files = []
+    names, digests = [], []
     for subject in subjects:
         match subject:
             case {"name": str(name), "digest": {"sha256": str(digest)}}:
-                path = "." if name == "." else check_name(name)
-                files.append(FileEntry(path=path, digest=_digest(digest, "sha256", name)))
+                names.append(name)
+                digests.append(digest)
             case _:
                 raise MalformedStatementError("a v0.1 subject has no name or no sha256 digest")
+    digests = _digests(digests, "sha256", names)
+    files = [FileEntry(name, digest) for name, digest in zip(names, digests, strict=True)]
     manifest = Manifest(
         name="",
         method="files",
@@ -186,81 +205,70 @@ def _hash_type(value: object) -> str:
     )
 
 
-def _resource(row: object, hash_type: str) -> tuple[Resource, Extension | None]:
-    # Not a `match`: this runs once a file, and there may be a hundred thousand.
-    if not isinstance(row, dict):
-        raise MalformedStatementError("a resource is not an object")
-    name, algorithm, digest = row.get("name"), row.get("algorithm"), row.get("digest")
-    if not (isinstance(name, str) and isinstance(algorithm, str) and isinstance(digest, str)):
-        raise MalformedStatementError("a resource has no name, algorithm or digest")
-    if algorithm != hash_type:
-        base = algorithm.split("-sharded-")[0]
-        if _ALIASES.get(base, base) != hash_type:
-            raise MalformedStatementError(
-                f"{printable(name)[:200]}: algorithm differs from hash_type {hash_type}"
-            )
-    extension = parse_extension(row[EXTENSION_KEY]) if EXTENSION_KEY in row else None
-    return Resource(name, algorithm, _digest(digest, hash_type, name)), extension
-
-
-def _digest(digest: str, hash_type: str, name: str) -> str:
-    if len(digest) != 2 * DIGEST_BYTES[hash_type] or not _HEX.fullmatch(digest):
-        raise MalformedStatementError(
-            f"{printable(name)[:200]}: digest is not {2 * DIGEST_BYTES[hash_type]} hex digits"
+def _digests(digests: list[str], hash_type: str, names: list[str]) -> list[str]:
+    """Return digests in lowercase; `names` says whose they are."""
+    length = 2 * DIGEST_BYTES[hash_type]
+    text = "".join(digests)
+    if set(map(len, digests)) != {length} or not _HEX.fullmatch(text):
+        bad = (
+            name
+            for name, digest in zip(names, digests, strict=True)
+            if len(digest) != length or not _HEX.fullmatch(digest)
         )
-    return digest.lower()
+        raise MalformedStatementError(
+            f"{printable(next(bad))[:200]}: digest is not {length} hex digits"
+        )
+    return digests if text == text.lower() else [digest.lower() for digest in digests]
 
 
-def _path(name: str, extension: Extension | None) -> str:
-    if name != ".":
-        if extension is not None and extension.file is not None:
-            raise MalformedStatementError(f"{printable(name)[:200]}: a second name for one file")
-        return check_name(name)
-    # OMS binds no name to a single file; our extension does.
-    return extension.file if extension is not None and extension.file is not None else "."
+def _path(name: str, file: str) -> str:
+    """Return the path where OMS says `name`, and our extension `file`."""
+    if name != ".":  # OMS binds no name to a single file; that is what the extension is for.
+        raise MalformedStatementError(f"{printable(name)[:200]}: a second name for one file")
+    return file
 
 
-def _file(resource: Resource, extension: Extension | None) -> FileEntry:
-    if extension is not None and extension.empty:
-        raise MalformedStatementError("empty files are listed where each has a resource")
-    if extension is None:
-        return FileEntry(_path(resource.name, None), resource.digest)
-    path = _path(resource.name, extension)
-    return FileEntry(path, resource.digest, (), extension.size_bytes, extension.trees)
+def _whole_files(resources: _Resources) -> tuple[FileEntry, ...]:
+    files = []
+    for name, _, digest, extension in zip(*resources, strict=True):
+        size_bytes, file, empty, trees = extension
+        if empty:
+            raise MalformedStatementError("empty files are listed where each has a resource")
+        path = name if file is None else _path(name, file)
+        files.append(FileEntry(path, digest, (), size_bytes, trees))
+    return tuple(files)
 
 
-def _sharded_files(
-    resources: list[Resource], extensions: dict[str, Extension]
-) -> tuple[FileEntry, ...]:
+def _sharded_files(resources: _Resources) -> tuple[FileEntry, ...]:
     shards: dict[str, list[Shard]] = {}
     said: dict[str, Extension] = {}
     empty: list[str] = []
-    for resource in resources:
-        name, start, end = _split_shard(resource.name)
-        shards.setdefault(name, []).append(Shard(start=start, end=end, digest=resource.digest))
-        if resource.name in extensions:
+    for row_name, _, digest, extension in zip(*resources, strict=True):
+        name, start, end = _split_shard(row_name)
+        shards.setdefault(name, []).append(Shard(start=start, end=end, digest=digest))
+        if extension is not NO_EXTENSION:
             if name in said:
                 raise MalformedStatementError(
                     f"{printable(name)[:200]}: two shards speak for the whole file"
                 )
-            said[name] = extensions[resource.name]
-            empty.extend(said[name].empty)
+            said[name] = extension
+            empty.extend(extension.empty)
     files = []
     for name, ranges in shards.items():
         ranges.sort(key=lambda shard: shard.start)
         _check_ranges(name, ranges)
-        extension = said.get(name)
-        if extension is not None and extension.size_bytes not in (None, ranges[-1].end):
+        extension = said.get(name, NO_EXTENSION)
+        if extension.size_bytes not in (None, ranges[-1].end):
             raise MalformedStatementError(
                 f"{printable(name)[:200]}: size is not that of its shards"
             )
         files.append(
             FileEntry(
-                path=_path(name, extension),
+                path=name if extension.file is None else _path(name, extension.file),
                 digest="",
                 shards=tuple(ranges),
                 size_bytes=ranges[-1].end,
-                trees=extension.trees if extension else None,
+                trees=extension.trees,
             )
         )
     files.extend(FileEntry(path=name, digest="", size_bytes=0) for name in empty)
@@ -318,16 +326,22 @@ def _check_paths(manifest: Manifest) -> None:
     paths = [file.path for file in manifest.files]
     if len(set(paths)) != len(paths):
         raise MalformedStatementError("two resources mean the same file")
-    if manifest.single_file and len(paths) != 1:
+    if not manifest.single_file:
+        check_names(paths)
+    elif len(paths) != 1:
         raise MalformedStatementError("a single-file model ('.') lists further files")
-    folders = {
-        path.rsplit("/", depth)[0] for path in paths for depth in range(1, path.count("/") + 1)
-    }
+    folders: set[str] = set()
+    above = {path.rpartition("/")[0] for path in paths}
+    while above:
+        folders |= above
+        above = {path.rpartition("/")[0] for path in above} - folders
     if not folders.isdisjoint(paths):
         raise MalformedStatementError("one name is both a file and a folder")
 
 
-def _check_roots(manifest: Manifest, resources: list[Resource], stated: dict[str, str]) -> None:
+def _check_roots(
+    manifest: Manifest, resources: list[tuple[str, str, str]], stated: dict[str, str]
+) -> None:
     """Recompute every root the subject states: all are signed, so all must agree."""
     if stated["sha256"].lower() != manifest.model_digest:
         raise MalformedStatementError("the subject's sha256 is not the root of the resources")

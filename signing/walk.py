@@ -9,10 +9,12 @@ Source: OMS v1.0 section 6.1 and 6.2; the cache layout of huggingface_hub 2.x.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Collection, Sequence
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ from countermark.signing.errors import (
     TooLargeError,
     UndecodableNameError,
 )
-from countermark.signing.names import check_name, printable
+from countermark.signing.names import check_name, check_names, printable
 
 __all__ = [
     "GIT_NAMES",
@@ -34,10 +36,12 @@ __all__ = [
     "ModelFile",
     "ModelTree",
     "Skipped",
+    "identity_fields",
     "walk",
 ]
 
 MAX_FILES = 250_000
+_ENTRIES_AT_ONCE = 1024
 
 # OMS v1.0 section 6.2: left out by default, at the top of the model only.
 GIT_NAMES = frozenset({".git", ".gitignore", ".gitattributes", ".github"})
@@ -66,9 +70,11 @@ class FileIdentity(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> FileIdentity:
         """Return the identity that a `stat` call reports."""
-        return cls(
-            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        )
+        return cls._make(identity_fields(status))
+
+
+# The same as a plain tuple, which compares with a `FileIdentity`.
+identity_fields = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class ModelFile(NamedTuple):
@@ -165,8 +171,8 @@ def walk(
         root=root,
         name=_decodable(os.path.basename(root)) or "model",
         layout=Layout.HUB_SNAPSHOT if blobs else Layout.FOLDER,
-        files=tuple(sorted(walker.files, key=lambda file: file.path)),
-        skipped=tuple(sorted(walker.skipped, key=lambda item: item.path)),
+        files=tuple(sorted(walker.files, key=attrgetter("path"))),
+        skipped=tuple(sorted(walker.skipped, key=attrgetter("path"))),
     )
 
 
@@ -210,6 +216,12 @@ def _decodable(name: str) -> str:
     return name
 
 
+def _check_decodable(names: Sequence[str]) -> None:
+    if not "".join(names).isascii():
+        for name in names:
+            _decodable(name)
+
+
 class _Walker:
     """One walk over one folder; collects `files` and `skipped`."""
 
@@ -240,19 +252,21 @@ class _Walker:
             # is checked when it is met.
             check_name(prefix + "x")
             empty = True
-            with os.scandir(folder) as entries:
-                for entry in entries:
+            with os.scandir(folder) as listing:
+                while entries := list(itertools.islice(listing, _ENTRIES_AT_ONCE)):
                     empty = False
-                    self._visit(entry, prefix, inherited)
+                    names = [entry.name for entry in entries]
+                    _check_decodable(names)
+                    check_names(names)
+                    for entry, name in zip(entries, names, strict=True):
+                        self._visit(entry, prefix + name, inherited)
             if empty and prefix:
                 self.skipped.append(Skipped(prefix, "empty-directory"))
 
-    def _visit(
-        self, entry: os.DirEntry[str], prefix: str, inherited: tuple[int, str] | None
-    ) -> None:
-        name = entry.name
-        path = prefix + check_name(name if name.isascii() else _decodable(name))
-        ignored = self._why_ignored(path, inherited) if self._ignored else None
+    def _visit(self, entry: os.DirEntry[str], path: str, inherited: tuple[int, str] | None) -> None:
+        ignored = self._ignored.get(path)
+        if inherited is not None:
+            ignored = min(inherited, ignored or inherited)
         if path in self._left_out:
             self._skip(entry, path, "git" if path in GIT_NAMES else "hub-metadata")
         elif ignored is not None:
@@ -266,10 +280,6 @@ class _Walker:
             self._pending.append((entry.path, path + "/", None))
         else:
             raise SpecialFileError(f"{printable(path)} is a FIFO, socket or device, not a file")
-
-    def _why_ignored(self, path: str, inherited: tuple[int, str] | None) -> tuple[int, str] | None:
-        own = self._ignored.get(path)
-        return own if inherited is None else min(inherited, own or inherited)
 
     def _ignore(self, entry: os.DirEntry[str], path: str, ignored: tuple[int, str]) -> None:
         if entry.is_dir(follow_symlinks=False):

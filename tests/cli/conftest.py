@@ -1,5 +1,6 @@
 """One small model, signed once; every test gets a copy of its own."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -32,3 +33,37 @@ def _signed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(_signed_once: Path, tmp_path: Path) -> Path:
     """Return a folder with a signed `model`, `release.key`, `release.pub` and a stranger's pair."""
     return Path(shutil.copytree(_signed_once, tmp_path / "desk", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def _marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Here, since most tests of the command line need none of it.
+    from countermark.watermark.keyring import KeyRing
+    from countermark.watermark.keyring_files import save_ring
+    from countermark.watermark.tokenization import load_tokenizer
+    from support.marked import make_tokenizer, new_key, words_of, written
+
+    folder = tmp_path_factory.mktemp("marked")
+    tokenizer = make_tokenizer(folder / "tokenizer.json")
+    digest = load_tokenizer(tokenizer).sha256
+    key = new_key(seed=1, tokenizer_sha256=digest)
+    ids_key = new_key(seed=2)
+    save_ring(KeyRing(keys=(key,)), folder / "words.ring")
+    save_ring(KeyRing(keys=(ids_key,)), folder / "ids.ring")
+    (folder / "marked.txt").write_text(words_of(tokenizer, 150, seed=3, key=key))
+    (folder / "plain.txt").write_text(words_of(tokenizer, 300, seed=4))
+    (folder / "short.txt").write_text(words_of(tokenizer, 30, seed=5))
+    for name, tokens, by in (("marked", 120, ids_key), ("plain", 300, None), ("short", 20, None)):
+        ids = written(tokens, seed=6, key=by).tolist()
+        (folder / f"{name}.ids").write_text(json.dumps(ids) + "\n")
+    return folder
+
+
+@pytest.fixture
+def texts(_marked_once: Path, tmp_path: Path) -> Path:
+    """Return a folder with `marked`, `plain` and `short` (`.txt`, `.ids`), and their rings.
+
+    `words.ring` has the key of `marked.txt`, which is of `tokenizer.json`; `ids.ring` that of
+    `marked.ids`.
+    """
+    return Path(shutil.copytree(_marked_once, tmp_path / "texts"))

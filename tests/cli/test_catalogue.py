@@ -12,10 +12,13 @@ import jsonschema
 import pytest
 
 import countermark
-from countermark import Error, cli, signing
+from countermark import Error, cli, signing, watermark
+from countermark.cli import watermark as watermark_verbs
 from countermark.cli.exits import EXIT_OF, exit_code_of
+from countermark.cli.watermark.answers import exit_of
 from countermark.signing.errors import VerificationError
 from countermark.signing.verdict import Outcome, Verdict
+from countermark.watermark.verdict import Answer
 from support.command import ROOT, SCHEMAS
 
 SPEC = (ROOT / "specs/cli.md").read_text(encoding="utf-8")
@@ -25,14 +28,16 @@ ROWS = {
         r"^\| `([a-z0-9-]+)` \| ([-\d, ]+) \|", SPEC.partition("## 3.")[2], re.M
     )
 }
+PACKAGES = (signing, cli, watermark, watermark_verbs)
 CHECKS = {"held", "failed", "warned", "not_checked", "_untrusted"}
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for package in (signing, cli):
+    for package in PACKAGES:
         for module in pkgutil.iter_modules(package.__path__):
             path = Path(package.__path__[0]) / f"{module.name}.py"
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+            if not module.ispkg:
+                yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
@@ -92,16 +97,17 @@ def outcome_of(name: str, call: ast.Call) -> Outcome | None:
 CHECK_CALLS = [(name, call) for name, call in calls() if name in CHECKS and call.args]
 
 
-def error_classes() -> dict[str, type[Error]]:
-    for package in (signing, cli):
+def error_classes() -> set[tuple[str, type[Error]]]:
+    for package in PACKAGES:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    found, waiting = {Error.code: Error}, [Error]
+    found: set[tuple[str, type[Error]]] = {(Error.code, Error)}
+    waiting: list[type[Error]] = [Error]
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
             if kind.__module__.startswith(countermark.__name__):
-                found.setdefault(kind.code, kind)
+                found.add((kind.code, kind))
     return found
 
 
@@ -120,7 +126,7 @@ def test_every_code_of_a_check_is_listed_with_its_exit_code() -> None:
                 assert EXIT_OF[outcome] in ROWS[code], f"{code} leads to {EXIT_OF[outcome]}"
 
 
-@pytest.mark.parametrize(("code", "kind"), sorted(error_classes().items()))
+@pytest.mark.parametrize(("code", "kind"), sorted(error_classes(), key=str))
 def test_every_code_of_an_error_is_listed_with_its_exit_code(code: str, kind: type[Error]) -> None:
     assert code in ROWS
     if issubclass(kind, VerificationError):
@@ -134,7 +140,8 @@ def test_every_code_of_an_error_is_listed_with_its_exit_code(code: str, kind: ty
 
 
 def test_nothing_is_listed_that_is_not_in_the_sources() -> None:
-    known = set(error_classes()) | {outcome.value for outcome in Outcome}
+    known = {code for code, _ in error_classes()} | {outcome.value for outcome in Outcome}
+    known |= {answer.value for answer in Answer}
     for _, call in CHECK_CALLS:
         known |= codes_of(call.args[0])
     assert set(ROWS) - known == set()
@@ -163,3 +170,14 @@ def test_schema_of_verdicts_has_the_verdicts_there_are() -> None:
     assert set(definitions["finding"]["properties"]["kind"]["enum"]) == kinds_of_findings()
     items = definitions["coverage"]["properties"]["uncovered"]["items"]
     assert set(items["properties"]["reason"]["enum"]) == reasons() | {"not-present"}
+
+
+def test_answers_are_listed_with_their_exit_codes_and_are_those_of_the_schemas() -> None:
+    codes = {answer.value: {exit_of([answer])} - {0} for answer in Answer}
+    assert {name: ROWS[name] for name in codes} == codes
+    assert exit_of([]) == exit_of([Answer.NOT_FOUND, Answer.NOT_ENOUGH]) == 15
+    assert exit_of([Answer.NOT_ENOUGH, Answer.FOUND, Answer.NOT_FOUND]) == 0
+    for name in ("watermark-detect-v1", "watermark-scan-v1"):
+        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+        assert schema["properties"]["verdict"]["enum"] == [answer.value for answer in Answer]
+        assert set(schema["properties"]["exit_code"]["enum"]) == {exit_of([a]) for a in Answer}

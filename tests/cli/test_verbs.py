@@ -230,7 +230,8 @@ def test_diff_of_a_model_and_its_signature_is_empty(desk: Path) -> None:
 def test_demo_tells_the_whole_story(tmp_path: Path) -> None:
     ran = run("demo", cwd=tmp_path)
     assert (ran.code, ran.err) == (0, "")
-    assert plain(ran.out) == (
+    checkpoint, marks = plain(ran.out).partition("marked ")[::2]
+    assert checkpoint == (
         "made         tiny-model: model.safetensors with 4 tensors\n"
         "signed       model.sig, by key ID…\n"
         "verified     every tensor is as signed\n"
@@ -238,5 +239,12 @@ def test_demo_tells_the_whole_story(tmp_path: Path) -> None:
         "refused      model.safetensors: tensor layers.0.mlp.up_proj is changed "
         "(1 of 4 tensors, 25 % of its bytes)\n"
     )
+    assert re.fullmatch(
+        r" +248 tokens of text, with key \S+\n"
+        r"found        by key \S+, p = \S+e-\d\d+\n"
+        r"not found    by key \S+, p = (?:1|0\.\d+)\n",
+        marks,
+    )
     document = run("demo", "--json", cwd=tmp_path).document
     assert document["tensors"] == ["layers.0.mlp.up_proj"]
+    assert document["marks"] == {"own_key": "mark-found", "other_key": "no-mark-found"}

@@ -1,5 +1,6 @@
 """The folder in which the documents' commands are run."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,4 +45,28 @@ def published(stage: tuple[Path, dict[str, str]]) -> Path:
     for place in (snapshot, downloaded):
         assert run("sign", place, "--private-key", "release.key", cwd=folder).code == 0
     variables["snapshot"] = str(snapshot.relative_to(folder))
+    return folder
+
+
+@pytest.fixture
+def marked(stage: tuple[Path, dict[str, str]]) -> Path:
+    """Add a tokenizer, the ring of a key, and texts with and without its mark."""
+    from countermark.watermark.keyring import KeyRing
+    from countermark.watermark.keyring_files import save_ring
+    from countermark.watermark.tokenization import load_tokenizer
+    from support.marked import make_tokenizer, new_key, words_of
+
+    folder, _ = stage
+    tokenizer = make_tokenizer(folder / "tokenizer.json")
+    key = new_key(seed=1, tokenizer_sha256=load_tokenizer(tokenizer).sha256)
+    save_ring(KeyRing(keys=(key,)), folder / "ring.json")
+    answer, essay = (words_of(tokenizer, n, seed=n, key=k) for n, k in ((200, key), (300, None)))
+    texts = {"answer": answer, "essay": essay, "report": f"{essay} {answer} {essay[::-1]}"}
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text + "\n")
+    many = [json.dumps({"id": name, "text": text}) for name, text in texts.items()]
+    (folder / "many.jsonl").write_text("\n".join(many) + "\n")
+    footer = words_of(tokenizer, 20, seed=7)
+    clean = [f"{words_of(tokenizer, 50, seed=100 + n)} {footer}" for n in range(8)]
+    (folder / "clean.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in clean))
     return folder

@@ -12,6 +12,7 @@ PAGES = {
     "README.md": 6,
     "docs/cookbook/release-engineer.md": 14,
     "docs/cookbook/downstream-user.md": 12,
+    "docs/cookbook/watermark.md": 13,
 }
 
 Stage = tuple[Path, dict[str, str]]
@@ -44,6 +45,11 @@ def test_release_engineer_s_session_prints_what_it_says(stage: Stage) -> None:
 @pytest.mark.usefixtures("published")
 def test_downstream_user_s_session_prints_what_it_says(stage: Stage) -> None:
     check("docs/cookbook/downstream-user.md", stage)
+
+
+@pytest.mark.usefixtures("marked")
+def test_watermark_session_prints_what_it_says(stage: Stage) -> None:
+    check("docs/cookbook/watermark.md", stage)
 
 
 def test_blocks_are_found_and_ones_marked_not_run_are_not() -> None:

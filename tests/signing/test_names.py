@@ -1,13 +1,22 @@
 """File names: which may be joined to a folder, and how they are shown."""
 
 import unicodedata
+from collections.abc import Callable
+from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from countermark.signing.errors import UnsafeNameError
-from countermark.signing.names import MAX_DEPTH, MAX_NAME_BYTES, check_name, is_below, printable
+from countermark.signing.names import (
+    MAX_DEPTH,
+    MAX_NAME_BYTES,
+    check_name,
+    check_names,
+    is_below,
+    printable,
+)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +150,30 @@ def test_what_everybody_sees_is_shown_as_it_is(name: str) -> None:
 @given(st.text())
 def test_what_is_shown_can_always_be_encoded_and_is_one_line(name: str) -> None:
     assert len(printable(name).encode().splitlines()) <= 1
+
+
+PARTS = st.sampled_from(
+    ["a", "", ".", "..", "b.c", "C:", "\\", "\x00", "ü", "x" * 70, "\ud800", ":"]
+)
+NAMES = st.lists(st.lists(PARTS, max_size=5).map("/".join), max_size=5)
+
+
+@given(NAMES)
+@example([])
+@example(["a", ""])
+@example(["a/" * 64 + "a"])
+@example(["a\x00", "b"])
+def test_names_checked_together_are_refused_exactly_if_one_is_refused_alone(
+    names: list[str],
+) -> None:
+    def refused(check: Callable[[], object]) -> str | None:
+        try:
+            check()
+        except UnsafeNameError as e:
+            return str(e)
+        return None
+
+    alone = None
+    for name in names:
+        alone = alone or refused(partial(check_name, name))
+    assert refused(lambda: check_names(names)) == alone

@@ -61,14 +61,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def run(
-    *arguments: str | bytes | Path, cwd: Path, variables: Mapping[str, str] | None = None
+    *arguments: str | bytes | Path,
+    cwd: Path,
+    variables: Mapping[str, str] | None = None,
+    given: bytes = b"",
 ) -> Ran:
-    """Run countermark with these arguments in `cwd`."""
+    """Run countermark with these arguments in `cwd`; it can read `given` on standard input."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,
         env=environment(cwd, **(variables or {})),
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         timeout=120,
         check=False,

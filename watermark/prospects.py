@@ -1,0 +1,92 @@
+"""How likely a mark would have been found, had there been one: what "no mark found" rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from countermark.watermark.detector import Detector
+from countermark.watermark.power import Strength, expected_power, tokens_needed
+
+__all__ = ["WANTED_POWER", "KeyedDetector", "Prospect", "Prospects"]
+
+WANTED_POWER = 0.99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedDetector:
+    """A detector, the public name of its key, and how loud its mark is expected to be.
+
+    Attributes:
+        key_id: What reports call the key.
+        detector: The scheme with the secret in it.
+        strength: Mean and variance of a marked token's value.
+        assumption: What text `strength` was taken from, in words.
+
+    """
+
+    key_id: str
+    detector: Detector
+    strength: Strength
+    assumption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What could be expected of the key that is least likely to show.
+
+    Attributes:
+        power: The probability that its mark would have been found.
+        tokens_needed: How many counted tokens would make that `WANTED_POWER`.
+        assumption: What the marked text is taken to be like, in words.
+
+    """
+
+    power: float
+    tokens_needed: int
+    assumption: str
+
+
+class Prospects:
+    """Computes each law and length once.
+
+    A thousand keys of one scheme have one law, and a million texts a few hundred lengths.
+    """
+
+    def __init__(self) -> None:
+        self._power: dict[tuple[str, Strength, int, float], float] = {}
+        self._needed: dict[tuple[str, Strength, float], int] = {}
+
+    def of(self, tried: Iterable[tuple[KeyedDetector, int]], limit: float) -> Prospect:
+        """Return the prospect of the weakest key.
+
+        "No mark found by these keys" speaks for all of them, so the strongest must not answer
+        for the others.
+
+        Args:
+            tried: Each key, and how many pairs it counts in the text.
+            limit: ln of the p-value that it had to reach.
+
+        """
+        laws = {(k.detector.scheme, k.strength, count): k for k, count in tried}
+        if not laws:
+            return Prospect(0.0, 0, "no key was tried")
+        powers = {law: self._power_of(law, keyed, limit) for law, keyed in laws.items()}
+        law = min(powers, key=lambda law: powers[law])
+        return Prospect(powers[law], self._needed_by(laws[law], limit), laws[law].assumption)
+
+    def _power_of(
+        self, law: tuple[str, Strength, int], keyed: KeyedDetector, limit: float
+    ) -> float:
+        which = (*law, limit)
+        if which not in self._power:
+            self._power[which] = expected_power(keyed.detector, keyed.strength, law[2], limit)
+        return self._power[which]
+
+    def _needed_by(self, keyed: KeyedDetector, limit: float) -> int:
+        which = (keyed.detector.scheme, keyed.strength, limit)
+        if which not in self._needed:
+            self._needed[which] = tokens_needed(
+                keyed.detector, keyed.strength, limit, power=WANTED_POWER
+            )
+        return self._needed[which]
