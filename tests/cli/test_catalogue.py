@@ -100,7 +100,8 @@ CHECK_CALLS = [(name, call) for name, call in calls() if name in CHECKS and call
 def error_classes() -> set[tuple[str, type[Error]]]:
     for package in PACKAGES:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+            if module.name != "countermark.watermark.huggingface":  # It needs torch.
+                importlib.import_module(module.name)
     found: set[tuple[str, type[Error]]] = {(Error.code, Error)}
     waiting: list[type[Error]] = [Error]
     while waiting:
