@@ -6,7 +6,8 @@ once, over this protocol. A detector only scores pairs, and knows how scores of 
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import functools
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from countermark.watermark.documents import Documents
 from countermark.watermark.verdict import Payload
 
-__all__ = ["Carrier", "Detector", "Forgetful"]
+__all__ = ["Carrier", "Detector", "Forgetful", "as_carrier", "as_forgetful"]
 
 
 class Detector(Protocol):
@@ -72,3 +73,19 @@ class Carrier(Protocol):
     ) -> tuple[NDArray[np.float64], list[Payload | None]]:
         """Return what `values` does, and each document's message: None where it has no position."""
         ...
+
+
+def as_forgetful(detector: Detector) -> Forgetful | None:
+    """Return the detector if it is forgetful."""
+    return cast("Forgetful", detector) if _has(type(detector), "identities") else None
+
+
+def as_carrier(detector: Detector) -> Carrier | None:
+    """Return the detector if it is a carrier."""
+    return cast("Carrier", detector) if _has(type(detector), "read") else None
+
+
+@functools.cache
+def _has(kind: type, method: str) -> bool:
+    # Asking a protocol costs 100 us; with a thousand keys that is longer than the scoring.
+    return callable(getattr(kind, method, None))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from countermark.watermark.detector import Carrier, Forgetful
+from countermark.watermark.detector import as_carrier, as_forgetful
 from countermark.watermark.documents import Documents
 from countermark.watermark.draws import distinct_draws
 from countermark.watermark.errors import SchemeError
@@ -176,21 +176,23 @@ def scan_power(
 def _score(
     documents: Documents, keyed: Iterable[KeyedDetector], options: DetectOptions
 ) -> list[_Scored]:
-    units: dict[int, Units] = {}
+    by_width: dict[int, tuple[Units, NDArray[np.int64], NDArray[np.int64]]] = {}
     scored = []
     for one in keyed:
         width = one.detector.width
-        if width not in units:
-            units[width] = find_units(documents, width, options.common.get(width, NO_PAIRS))
-        counted = units[width]
-        if isinstance(one.detector, Forgetful):
-            draws = one.detector.identities(documents, counted.positions)
+        if width not in by_width:
+            found = find_units(documents, width, options.common.get(width, NO_PAIRS))
+            by_width[width] = (found, *_shares(found))
+        counted, counts, owners = by_width[width]
+        forgetful = as_forgetful(one.detector)
+        if forgetful is not None:
+            draws = forgetful.identities(documents, counted.positions)
             counted = distinct_draws(counted, draws)
-        counts = np.diff(counted.starts)
-        owners = np.repeat(np.arange(len(documents)), counts)
+            counts, owners = _shares(counted)
         payloads: list[Payload | None] = []
-        if isinstance(one.detector, Carrier):
-            values, payloads = one.detector.read(documents, counted.positions)
+        carrier = as_carrier(one.detector)
+        if carrier is not None:
+            values, payloads = carrier.read(documents, counted.positions)
         else:
             values = one.detector.values(documents, counted.positions)
         sums = np.bincount(owners, weights=values, minlength=len(documents))
@@ -200,6 +202,12 @@ def _score(
         lists = counts.tolist(), totals.tolist(), ln_p.tolist()
         scored.append(_Scored(documents, one, counted, values, *lists, payloads))
     return scored
+
+
+def _shares(units: Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many units each document has, int64 [D], and whose each unit is, int64 [M]."""
+    counts = np.diff(units.starts)
+    return counts, np.repeat(np.arange(len(counts)), counts)
 
 
 def _judge(

@@ -50,7 +50,9 @@ class Prospect:
 class Prospects:
     """Computes each law and length once.
 
-    A thousand keys of one scheme have one law, and a million texts a few hundred lengths.
+    A thousand keys of one scheme have one law, and a million texts a few dozen lengths, since
+    lengths are rounded down to five binary digits: that makes a power too small by little, and
+    never too large.
     """
 
     def __init__(self) -> None:
@@ -78,10 +80,13 @@ class Prospects:
     def _power_of(
         self, law: tuple[str, Strength, int], keyed: KeyedDetector, limit: float
     ) -> float:
-        which = (*law, limit)
+        scheme, strength, count = law
+        which = (scheme, strength, _rounded(count), limit)
         if which not in self._power:
-            self._power[which] = expected_power(keyed.detector, keyed.strength, law[2], limit)
-        return self._power[which]
+            self._power[which] = expected_power(keyed.detector, strength, which[2], limit)
+        # Rounding must not take back what the exact number of tokens says.
+        enough = count >= self._needed_by(keyed, limit)
+        return max(self._power[which], WANTED_POWER) if enough else self._power[which]
 
     def _needed_by(self, keyed: KeyedDetector, limit: float) -> int:
         which = (keyed.detector.scheme, keyed.strength, limit)
@@ -90,3 +95,8 @@ class Prospects:
                 keyed.detector, keyed.strength, limit, power=WANTED_POWER
             )
         return self._needed[which]
+
+
+def _rounded(count: int) -> int:
+    spare = max(0, count.bit_length() - 5)
+    return count >> spare << spare

@@ -79,7 +79,7 @@ def find_units(documents: Documents, width: int, common: CommonPairs = NO_PAIRS)
     if common.width != width:
         common = NO_PAIRS
     longest = int(np.diff(documents.starts).max(initial=0))
-    slots = 1 << max(4, (2 * longest).bit_length())
+    slots = 1 << max(4, (4 * longest).bit_length())
     return Units(
         *_keep(
             documents.tokens,
@@ -130,12 +130,15 @@ def _keep(
     repeated = np.zeros(count, np.int64)
     commonplace = np.zeros(count, np.int64)
     mask = np.uint64(len(slots) - 1)
+    sifted = len(table) > 0
     kept = 0
     for document in range(count):
         owner = np.int32(document + 1)
         for position in range(starts[document] + width, starts[document + 1]):
             mark = _fingerprint(tokens, position, width)
-            if _is_common(mark, table, sieve):
+            # The sieve is looked at here, not in a function: a call costs more than the answer.
+            low = np.int64(mark >> np.uint64(32)) & ((1 << 22) - 1)
+            if sifted and (sieve[low >> 3] >> (low & 7)) & 1 and _is_common(mark, table):
                 commonplace[document] += 1
                 continue
             slot = (mark >> np.uint64(20)) & mask
@@ -153,12 +156,7 @@ def _keep(
 
 
 @compiled
-def _is_common(mark: np.uint64, table: NDArray[np.uint32], sieve: NDArray[np.uint8]) -> bool:
-    if len(table) == 0:
-        return False
+def _is_common(mark: np.uint64, table: NDArray[np.uint32]) -> bool:
     short = np.uint32(mark >> np.uint64(32))
-    low = np.int64(short) & ((1 << 22) - 1)
-    if not (sieve[low >> 3] >> (low & 7)) & 1:
-        return False
     at = np.searchsorted(table, short)
     return bool(at < len(table) and table[at] == short)
