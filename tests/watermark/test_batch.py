@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from countermark.signing.errors import FileExistsRefusedError
 from countermark.watermark.batch import BatchOptions, Core, Document, Summary, answers, run
 from countermark.watermark.errors import BatchError, MalformedInputError
-from countermark.watermark.normalise import variants
 from countermark.watermark.records import (
     MAX_RECORD_BYTES,
     Record,
@@ -29,25 +28,9 @@ from countermark.watermark.records import (
     read_folder,
     read_lines,
 )
+from support.in_processes import add_up, describe, die
 
 HERE = BatchOptions(batch_records=3)
-
-
-def describe(texts: list[str], *, refused: str = "refuse me") -> list[Document]:
-    """Say which variants each text has: a core as real ones are, with a text it refuses."""
-    if any(text == refused for text in texts):
-        raise MalformedInputError("a text that nobody can judge")
-    return [{"variants": [v.name for v in variants(text)], "size": len(text)} for text in texts]
-
-
-def add_up(ids: list[list[int]]) -> list[Document]:
-    return [{"sum": sum(of_one)} for of_one in ids]
-
-
-def die(texts: list[str]) -> list[Document]:
-    if "die" in texts:
-        os._exit(9)
-    return describe(texts)
 
 
 CORE = Core(texts=describe, ids=add_up)

@@ -1,7 +1,6 @@
 """Rings on disk: who can read them, what opens them, and that none is ever half a ring."""
 
 import multiprocessing
-import os
 from pathlib import Path
 
 import pyrage  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -9,25 +8,14 @@ import pytest
 
 from countermark.signing.errors import FileExistsRefusedError
 from countermark.watermark.errors import KeyUseError, LockedRingError, MalformedRingError
-from countermark.watermark.keymaking import add_key
-from countermark.watermark.keyring import KeyRing
 from countermark.watermark.keyring_files import (
     Protection,
     RingWarning,
-    exclusively,
     load_ring,
     save_ring,
 )
 from countermark.watermark.keyring_json import encode_ring
-from countermark.watermark.keys import Labels
-
-SCHEME = "countermark-gumbel-v1"
-
-
-def one_key(epoch: str = "", ring: KeyRing | None = None) -> KeyRing:
-    return add_key(
-        ring or KeyRing(), os.urandom, scheme=SCHEME, parameters={}, labels=Labels(epoch=epoch)
-    )[0]
+from support.in_processes import add_to_ring, one_key
 
 
 def identity() -> tuple[str, str]:
@@ -148,16 +136,11 @@ def test_a_recipient_that_is_none_is_refused_and_nothing_is_written(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def _add(path: Path, epoch: str) -> None:
-    with exclusively(path):
-        save_ring(one_key(epoch, load_ring(path).ring), path, replace=True)
-
-
 def test_keys_added_at_once_by_several_processes_are_all_there(tmp_path: Path) -> None:
     path = tmp_path / "a.ring"
     save_ring(one_key("0"), path)
     context = multiprocessing.get_context("spawn")
-    started = [context.Process(target=_add, args=(path, str(n))) for n in range(1, 5)]
+    started = [context.Process(target=add_to_ring, args=(path, str(n))) for n in range(1, 5)]
     for process in started:
         process.start()
     for process in started:
