@@ -20,7 +20,7 @@ from countermark.watermark.documents import Documents
 from countermark.watermark.draws import distinct_draws
 from countermark.watermark.errors import SchemeError
 from countermark.watermark.power import expected_power
-from countermark.watermark.prospects import WANTED_POWER, KeyedDetector, Prospects
+from countermark.watermark.prospects import SHARED_PROSPECTS, WANTED_POWER, KeyedDetector
 from countermark.watermark.units import NO_PAIRS, CommonPairs, Units, find_units
 from countermark.watermark.verdict import Answer, Detection, Evidence, Payload, Span
 from countermark.watermark.windows import (
@@ -129,11 +129,10 @@ def detect_ids(
     if sum(map(len, names)) != len(documents):
         raise SchemeError("there must be one document for each variant of each text")
     scored = _score(documents, keyed, options)
-    prospects = Prospects()
     detections = []
     first = 0
     for of_text in names:
-        detections.append(_judge(scored, options, prospects, first, of_text))
+        detections.append(_judge(scored, options, first, of_text))
         first += len(of_text)
     return detections
 
@@ -213,7 +212,6 @@ def _shares(units: Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _judge(
     scored: Sequence[_Scored],
     options: DetectOptions,
-    prospects: Prospects,
     first: int,
     variants: Sequence[str],
 ) -> Detection:
@@ -234,15 +232,12 @@ def _judge(
             document = first + list(variants).index(strongest.variant)
             best.append(_with_payload(one, strongest, document, options))
     best.sort(key=lambda e: (e.ln_corrected_p, e.ln_p))
-    return _answer(
-        scored, options, prospects, first, tuple(best), (wholes + windows, wholes * share)
-    )
+    return _answer(scored, options, first, tuple(best), (wholes + windows, wholes * share))
 
 
 def _answer(
     scored: Sequence[_Scored],
     options: DetectOptions,
-    prospects: Prospects,
     first: int,
     evidence: tuple[Evidence, ...],
     trials: tuple[int, int],
@@ -250,7 +245,7 @@ def _answer(
     """Give the answer; `trials` is (how many there were, what a whole text's p is times)."""
     tests, divisor = trials
     limit = math.log(options.alpha) - math.log(max(divisor, 1))
-    prospect = prospects.of([(one.keyed, one.counts[first]) for one in scored], limit)
+    prospect = SHARED_PROSPECTS.of([(one.keyed, one.counts[first]) for one in scored], limit)
     held = sum(one.ln_corrected_p <= math.log(options.alpha) for one in evidence)
     if held:
         answer = Answer.FOUND

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from countermark.watermark.detector import Detector
 from countermark.watermark.power import Strength, expected_power, tokens_needed
 
-__all__ = ["WANTED_POWER", "KeyedDetector", "Prospect", "Prospects"]
+__all__ = ["SHARED_PROSPECTS", "WANTED_POWER", "KeyedDetector", "Prospect", "Prospects"]
 
 WANTED_POWER = 0.99
+_MOST_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +83,30 @@ class Prospects:
     ) -> float:
         scheme, strength, count = law
         which = (scheme, strength, _rounded(count), limit)
-        if which not in self._power:
-            self._power[which] = expected_power(keyed.detector, strength, which[2], limit)
+        power = self._power.get(which)
+        if power is None:
+            power = expected_power(keyed.detector, strength, which[2], limit)
+            if len(self._power) >= _MOST_REMEMBERED:
+                self._power.clear()
+            self._power[which] = power
         # Rounding must not take back what the exact number of tokens says.
-        enough = count >= self._needed_by(keyed, limit)
-        return max(self._power[which], WANTED_POWER) if enough else self._power[which]
+        return max(power, WANTED_POWER) if count >= self._needed_by(keyed, limit) else power
 
     def _needed_by(self, keyed: KeyedDetector, limit: float) -> int:
         which = (keyed.detector.scheme, keyed.strength, limit)
-        if which not in self._needed:
-            self._needed[which] = tokens_needed(
-                keyed.detector, keyed.strength, limit, power=WANTED_POWER
-            )
-        return self._needed[which]
+        needed = self._needed.get(which)
+        if needed is None:
+            needed = tokens_needed(keyed.detector, keyed.strength, limit, power=WANTED_POWER)
+            if len(self._needed) >= _MOST_REMEMBERED:
+                self._needed.clear()
+            self._needed[which] = needed
+        return needed
 
 
 def _rounded(count: int) -> int:
     spare = max(0, count.bit_length() - 5)
     return count >> spare << spare
+
+
+# What is remembered depends on laws and lengths, on no key and no text: whoever asks may share it.
+SHARED_PROSPECTS = Prospects()
