@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from countermark.watermark import Detector, Documents, PairCounter
-from countermark.watermark.detector import Forgetful
-from countermark.watermark.draws import distinct_draws
 from countermark.watermark.green_list import GreenListDetector
 from countermark.watermark.gumbel import DualGumbelDetector, GumbelDetector
 from countermark.watermark.kgw import KgwDetector
+from countermark.watermark.scoring import score
 from countermark.watermark.synthid import SynthIdDetector
 from countermark.watermark.textseal import TextSealGumbelDetector
 from countermark.watermark.tournament import TournamentDetector
-from countermark.watermark.units import NO_PAIRS, CommonPairs, find_units
+from countermark.watermark.units import NO_PAIRS, CommonPairs
 from countermark.watermark.vllm import VllmDualGumbelDetector, VllmGumbelDetector
 
 LENGTH = 200
@@ -169,15 +168,8 @@ def ln_p(
     detector: Detector, passages: Ids, common: CommonPairs
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the log p-value of each passage, and how many pairs it counts."""
-    documents = as_documents(passages)
-    units = find_units(documents, detector.width, common)
-    if isinstance(detector, Forgetful):
-        units = distinct_draws(units, detector.identities(documents, units.positions))
-    counts = np.diff(units.starts)
-    owners = np.repeat(np.arange(len(counts)), counts)
-    values = detector.values(documents, units.positions)
-    totals = np.bincount(owners, weights=values, minlength=len(counts)).astype(np.float64)
-    return detector.log_p(totals, counts), counts
+    (scores,) = score(as_documents(passages), [detector], {detector.width: common})
+    return scores.log_p(), scores.counts
 
 
 def attainable(detector: Detector, counts: NDArray[np.int64], level: float) -> float:

@@ -30,8 +30,6 @@ from numpy.typing import NDArray
 
 from countermark.watermark import Detector, Documents
 from countermark.watermark.card_trials import answers, laid_out, log_p_values, scan_answers
-from countermark.watermark.detector import Forgetful
-from countermark.watermark.draws import distinct_draws
 from countermark.watermark.edits import TEXT_EDITS, TOKEN_EDITS, dilute, edit_rng
 from countermark.watermark.green_list import GreenListDetector, GreenListSampler
 from countermark.watermark.gumbel import (
@@ -43,6 +41,7 @@ from countermark.watermark.gumbel import (
 from countermark.watermark.kgw import KgwDetector
 from countermark.watermark.normalise import variants
 from countermark.watermark.sampling import Marker, Sampler
+from countermark.watermark.scoring import score
 from countermark.watermark.synthid import SynthIdDetector
 from countermark.watermark.tokenization import Tokenizer, load_tokenizer
 from countermark.watermark.tournament import TournamentDetector, TournamentSampler, layer_weights
@@ -306,13 +305,9 @@ def _totals(source: Source) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return how many tokens of each text count, and what they score together."""
     counts, totals = [], []
     for detector, documents in source.parts(source.texts):
-        units = find_units(documents, detector.width)
-        if isinstance(detector, Forgetful):
-            units = distinct_draws(units, detector.identities(documents, units.positions))
-        counts.append(np.diff(units.starts))
-        owners = np.repeat(np.arange(len(documents)), counts[-1])
-        values = detector.values(documents, units.positions)
-        totals.append(np.bincount(owners, weights=values, minlength=len(documents)))
+        (scores,) = score(documents, [detector], {})
+        counts.append(scores.counts)
+        totals.append(scores.totals)
     return np.concatenate(counts), np.concatenate(totals)
 
 

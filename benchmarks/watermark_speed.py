@@ -30,13 +30,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as Backend
 
 from countermark.watermark import DetectOptions, Detector, Documents, KeyedDetector
-from countermark.watermark.detector import Forgetful
-from countermark.watermark.draws import distinct_draws
 from countermark.watermark.gumbel import DualGumbelDetector, GumbelDetector, GumbelSampler
 from countermark.watermark.judgement import detect_ids
 from countermark.watermark.kgw import KgwDetector
 from countermark.watermark.kgw_file import write_table
 from countermark.watermark.power import GUMBEL_AT_1_8_BITS
+from countermark.watermark.scoring import score
 from countermark.watermark.synthid import SynthIdDetector
 from countermark.watermark.texts import detect_many
 from countermark.watermark.tokenization import load_tokenizer
@@ -114,7 +113,8 @@ KGW_TABLE, KGW_MEMORY, KGW_BARE = (
     "KGW left-hash, 256 MiB in memory",
     "KGW left-hash, no table",
 )
-KGW_TORCH = "KGW left-hash, transformers"
+KGW_SELF_1, KGW_SELF_4 = "KGW self-hash of one token", "KGW self-hash over 4, new text"
+KGW_TORCH, KGW_SELF_TORCH = "KGW left-hash, transformers", "KGW self-hash, transformers"
 MANY_KEYS, MANY_PHILOX = "1,000 keys, Gumbel", "1,000 keys, vLLM philox"
 TEXT_IN, TOKENIZER = "text in, detect_many", "the tokenizer alone"
 STEP, STEP_TOURNAMENT = "step: Gumbel", "step: tournament"
@@ -153,19 +153,12 @@ class Passages:
         return self.ids[first : first + count]
 
 
-def score(detector: Detector, passages: Passages, count: int, turn: int) -> int:
+def tails(detector: Detector, passages: Passages, count: int, turn: int) -> int:
     """Take the log p-value of each passage, all but the words of the answer; count the small."""
     found = 0
     for documents in passages.batches(count, turn):
-        units = find_units(documents, detector.width)
-        if isinstance(detector, Forgetful):
-            units = distinct_draws(units, detector.identities(documents, units.positions))
-        counts = np.diff(units.starts)
-        values = detector.values(documents, units.positions)
-        owners = np.repeat(np.arange(len(counts)), counts)
-        totals = np.bincount(owners, weights=values, minlength=len(counts))
-        log_p = detector.log_p(totals.astype(np.float64, copy=False), counts)
-        found += int(np.count_nonzero(log_p < math.log(1e-3)))
+        (scores,) = score(documents, [detector], {})
+        found += int(np.count_nonzero(scores.log_p() < math.log(1e-3)))
     return found
 
 
@@ -197,7 +190,7 @@ def our_detectors(passages: Passages, count: int) -> Iterator[Task]:
         SYNTHID: SynthIdDetector(LAYER_KEYS),
     }
     for name, detector in schemes.items():
-        yield Task(name, partial(score, detector, passages, count), count * LENGTH)
+        yield Task(name, partial(tails, detector, passages, count), count * LENGTH)
     whole = partial(judge, [keyed(GumbelDetector(KEY))], passages, count)
     yield Task(GUMBEL_WHOLE, whole, count * LENGTH)
     rng = np.random.default_rng(1)
@@ -225,10 +218,10 @@ def parts(passages: Passages, count: int) -> Iterator[Task]:
         values = partial(detector.values, documents, positions)
         counts = np.full(count, LENGTH - detector.width)
         totals = values().mean() * counts + np.arange(count)  # No two alike, as in life.
-        tails = partial(detector.log_p, totals, counts)
+        log_p = partial(detector.log_p, totals, counts)
         yield Task(f"  {name}: pairs", partial(pairs, detector), count * LENGTH)
         yield Task(f"  {name}: values", _whenever(values), count * LENGTH)
-        yield Task(f"  {name}: tails", _whenever(tails), count * LENGTH)
+        yield Task(f"  {name}: tails", _whenever(log_p), count * LENGTH)
 
 
 def _whenever(work: Callable[[], object]) -> Run:
@@ -240,17 +233,27 @@ def our_kgw(passages: Passages, count: int, folder: Path | None) -> Iterator[Tas
     memory = KgwDetector(scheme="transformers-kgw-lefthash", vocabulary=VOCABULARY, key=KGW_KEY)
     few = max(1, count // 200)
     bare = KgwDetector(scheme=memory.scheme, vocabulary=VOCABULARY, key=KGW_KEY, table_bytes=0)
-    yield Task(KGW_BARE, partial(score, bare, passages, few), few * LENGTH, 3)
+    yield Task(KGW_BARE, partial(tails, bare, passages, few), few * LENGTH, 3)
+    for name, width, some in ((KGW_SELF_1, 1, count), (KGW_SELF_4, 4, count // 10)):
+        own = KgwDetector(
+            scheme="transformers-kgw-selfhash",
+            vocabulary=VOCABULARY,
+            key=KGW_KEY,
+            context_width=width,
+        )
+        for turn in range(50, 52):  # Text of no later round.
+            tails(own, passages, some, turn)
+        yield Task(name, partial(tails, own, passages, some), some * LENGTH, 5)
     if folder is None:
         return
     started = time.process_time()
     write_table(folder / "kgw.table", memory.left_hash)
     print(f"all green lists drawn into a file: {time.process_time() - started:.1f} CPU s")
     whole = memory.with_table(folder / "kgw.table")
-    yield Task(KGW_TABLE, partial(score, whole, passages, count), count * LENGTH)
+    yield Task(KGW_TABLE, partial(tails, whole, passages, count), count * LENGTH)
     for turn in range(2):  # What a process has after some time.
-        score(memory, passages, count, turn)
-    yield Task(KGW_MEMORY, partial(score, memory, passages, count), count * LENGTH)
+        tails(memory, passages, count, turn)
+    yield Task(KGW_MEMORY, partial(tails, memory, passages, count), count * LENGTH)
 
 
 def torch_detectors(passages: Passages) -> Iterator[Task]:
@@ -273,8 +276,14 @@ def torch_detectors(passages: Passages) -> Iterator[Task]:
         ngram_len=5, keys=list(LAYER_KEYS)
     ).construct_processor(VOCABULARY, "cpu")
 
-    def kgw(turn: int) -> object:
-        return lists(torch.from_numpy(passages.rows(2, turn).astype(np.int64)), return_dict=True)
+    own: Any = transformers.WatermarkDetector(
+        model,
+        "cpu",
+        transformers.WatermarkingConfig(hashing_key=KGW_KEY, seeding_scheme="selfhash"),
+    )
+
+    def kgw(detector: Any, turn: int) -> object:  # noqa: ANN401
+        return detector(torch.from_numpy(passages.rows(2, turn).astype(np.int64)), return_dict=True)
 
     def synthid(size: int, turn: int) -> object:
         batch = torch.from_numpy(passages.rows(size, turn).astype(np.int64))
@@ -286,7 +295,8 @@ def torch_detectors(passages: Passages) -> Iterator[Task]:
         return per_token.sum(1) / mask.sum(1)
 
     yield Task(VLLM_TORCH, vllm, 20 * LENGTH)
-    yield Task(KGW_TORCH, kgw, 2 * LENGTH, 3)
+    yield Task(KGW_TORCH, partial(kgw, lists), 2 * LENGTH, 3)
+    yield Task(KGW_SELF_TORCH, partial(kgw, own), 2 * LENGTH, 3)
     yield Task(SYNTHID_1, partial(synthid, 1), LENGTH)
     yield Task(SYNTHID_64, partial(synthid, 64), 64 * LENGTH, 5)
 

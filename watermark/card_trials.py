@@ -6,16 +6,16 @@ that only a single answer needs: those would take most of the time.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from countermark.watermark.detector import Detector, Forgetful
+from countermark.watermark.correction import bonferroni, log_threshold
+from countermark.watermark.detector import Detector
 from countermark.watermark.documents import Documents
-from countermark.watermark.draws import distinct_draws
-from countermark.watermark.units import NO_PAIRS, CommonPairs, Units, find_units
+from countermark.watermark.scoring import score
+from countermark.watermark.units import CommonPairs
 from countermark.watermark.windows import try_windows
 
 __all__ = ["answers", "hits", "laid_out", "log_p_values", "scan_answers"]
@@ -36,13 +36,8 @@ def log_p_values(
 ) -> Floats:
     """Return ln p of each whole document by each key alone, float64 [K, D]."""
     rows = np.zeros((len(detectors), len(documents)))
-    for row, (detector, units, values) in zip(
-        rows, _scored(documents, detectors, common), strict=True
-    ):
-        counts = np.diff(units.starts)
-        owners = np.repeat(np.arange(len(documents)), counts)
-        totals = np.bincount(owners, weights=values, minlength=len(documents))
-        row[:] = detector.log_p(np.asarray(totals, np.float64), counts)
+    for row, scores in zip(rows, score(documents, detectors, common), strict=True):
+        row[:] = scores.log_p()
     return rows
 
 
@@ -61,7 +56,7 @@ def answers(ln_p: Floats, variants: Sequence[int] | None = None) -> Floats:
         starts = np.cumsum(sizes) - sizes
         best = np.minimum.reduceat(best, starts) if len(sizes) else best
         tests = len(ln_p) * sizes
-    return np.asarray(np.minimum(0.0, best + np.log(tests)), np.float64)
+    return _corrected(best, tests)
 
 
 def scan_answers(
@@ -70,29 +65,19 @@ def scan_answers(
     """Return what `scan` would find in each document: the least ln p of a window, corrected."""
     best = np.zeros(len(documents))
     tests = np.zeros(len(documents), np.int64)
-    for detector, units, values in _scored(documents, detectors, common):
+    for scores in score(documents, detectors, common):
         for document in range(len(documents)):
-            own = values[units.starts[document] : units.starts[document + 1]]
-            windows = try_windows(own, detector)
+            windows = try_windows(scores.of(document), scores.detector)
             best[document] = min(best[document], windows.ln_p.min(initial=0.0))
             tests[document] += len(windows)
-    return np.asarray(np.minimum(0.0, best + np.log(np.maximum(tests, 1))), np.float64)
+    return _corrected(best, np.maximum(tests, 1))
 
 
 def hits(ln_p: Floats, alpha: float) -> int:
     """Return how many reach a level."""
-    return int(np.count_nonzero(ln_p <= math.log(alpha)))
+    return int(np.count_nonzero(ln_p <= log_threshold(alpha)))
 
 
-def _scored(
-    documents: Documents, detectors: Sequence[Detector], common: Mapping[int, CommonPairs]
-) -> Iterator[tuple[Detector, Units, Floats]]:
-    by_width: dict[int, Units] = {}
-    for detector in detectors:
-        width = detector.width
-        if width not in by_width:
-            by_width[width] = find_units(documents, width, common.get(width, NO_PAIRS))
-        units = by_width[width]
-        if isinstance(detector, Forgetful):
-            units = distinct_draws(units, detector.identities(documents, units.positions))
-        yield detector, units, detector.values(documents, units.positions)
+def _corrected(best: Floats, tests: NDArray[np.int64]) -> Floats:
+    pairs = zip(best.tolist(), tests.tolist(), strict=True)
+    return np.array([bonferroni(ln_p, number) for ln_p, number in pairs], np.float64)

@@ -33,6 +33,11 @@ class Documents:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def part(self, first: int, last: int) -> Self:
+        """Return documents [first, last); the tokens are not copied."""
+        begin, end = int(self.starts[first]), int(self.starts[last])
+        return type(self)(self.tokens[begin:end], self.starts[first : last + 1] - begin)
+
     @classmethod
     def of(
         cls, documents: Iterable[Sequence[int] | NDArray[np.integer]], *, vocabulary: int

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from countermark.watermark.compiled import compiled
 from countermark.watermark.documents import Documents
 from countermark.watermark.errors import SchemeError
 from countermark.watermark.prf import Tag, blocks, vocabulary_blocks
@@ -34,6 +35,8 @@ __all__ = [
 
 _HALF = 0.5
 _UNIT = 2.0**-52
+_NO_BIT = np.uint64(0)
+_EVERY_BIT = ~_NO_BIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def _choose(key: bytes, logits: NDArray[np.float32], context: NDArray[np.uint32]
 
 def scores(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Return -ln(1 - u) for the u of `exponentials`; 1 - u is that of the word's complement."""
-    return exponentials(~words)
+    return _negative_logs(_uniforms(words, _EVERY_BIT))
 
 
 def exponentials(words: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -134,9 +137,19 @@ def exponentials(words: NDArray[np.uint64]) -> NDArray[np.float64]:
 
     With 52 bits every u is a double exactly, on any device, and none is 0 or 1.
     """
-    uniform = (words >> np.uint64(12)).astype(np.float64)
-    uniform += _HALF
-    uniform *= _UNIT
+    return _negative_logs(_uniforms(words, _NO_BIT))
+
+
+@compiled
+def _uniforms(words: NDArray[np.uint64], flipped: np.uint64) -> NDArray[np.float64]:
+    out = np.empty(len(words))
+    for i in range(len(words)):
+        out[i] = (np.float64((words[i] ^ flipped) >> np.uint64(12)) + _HALF) * _UNIT
+    return out
+
+
+def _negative_logs(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    # numpy's logarithm, here and in every sampler: another one may differ in the last bit.
     np.log(uniform, out=uniform)
     return np.negative(uniform, out=uniform)
 

@@ -8,21 +8,20 @@ unmarked texts at most a share `alpha` is ever called marked, whatever is tried 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from countermark.watermark.detector import as_carrier, as_forgetful
+from countermark.watermark.correction import bonferroni, log_threshold
 from countermark.watermark.documents import Documents
-from countermark.watermark.draws import distinct_draws
 from countermark.watermark.errors import SchemeError
 from countermark.watermark.power import expected_power
-from countermark.watermark.prospects import SHARED_PROSPECTS, WANTED_POWER, KeyedDetector
-from countermark.watermark.units import NO_PAIRS, CommonPairs, Units, find_units
-from countermark.watermark.verdict import Answer, Detection, Evidence, Payload, Span
+from countermark.watermark.prospects import SHARED_PROSPECTS, WANTED_POWER, KeyedDetector, Prospect
+from countermark.watermark.scoring import Scores, parts, score
+from countermark.watermark.units import CommonPairs
+from countermark.watermark.verdict import Answer, Detection, Evidence, Span
 from countermark.watermark.windows import (
     longest_window,
     marked_stretches,
@@ -86,24 +85,73 @@ class MarkedSpan:
     ln_corrected_p: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Scored:
-    """The values of one key on every document of a batch."""
+    """The values of one key on every document of a batch. Lists, since they are read one by one."""
+
+    keyed: KeyedDetector
+    scores: Scores
+    counts: list[int]
+    ln_p: list[float]
+
+
+# One test: its corrected and its own ln p, the place of its key and of its variant, and start and
+# length of the window, 0 and 0 for the whole. The least of several is the strongest.
+_Trial = tuple[float, float, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Some documents, scored by every key.
+
+    Attributes:
+        documents: The documents.
+        lengths: How many tokens each has.
+        limit: What a corrected ln p must reach.
+        scored: By key, in the order that they were given in.
+        laws: One of each law and set of counted pairs: what the prospects depend on.
+        prospects: Those that were asked for, by counts and limit.
+
+    """
 
     documents: Documents
-    keyed: KeyedDetector
-    units: Units
-    values: NDArray[np.float64]
-    counts: list[int]
-    totals: list[float]
-    ln_p: list[float]
-    payloads: list[Payload | None]  # Empty if the scheme carries none.
+    lengths: list[int]
+    limit: float
+    scored: list[_Scored]
+    laws: list[_Scored]
+    prospects: dict[tuple[tuple[int, ...], float], Prospect] = field(default_factory=dict)
 
-    def length(self, document: int) -> int:
-        return int(self.documents.starts[document + 1] - self.documents.starts[document])
+    @classmethod
+    def of(
+        cls, documents: Documents, keyed: Sequence[KeyedDetector], options: DetectOptions
+    ) -> Self:
+        everything = score(documents, (one.detector for one in keyed), options.common)
+        scored = [
+            _Scored(
+                keyed=one,
+                scores=scores,
+                counts=scores.counts.tolist(),
+                ln_p=scores.log_p().tolist(),
+            )
+            for one, scores in zip(keyed, everything, strict=True)
+        ]
+        laws = {(s.keyed.detector.scheme, s.keyed.strength, id(s.scores.counts)): s for s in scored}
+        return cls(
+            documents=documents,
+            lengths=np.diff(documents.starts).tolist(),
+            limit=log_threshold(options.alpha),
+            scored=scored,
+            laws=list(laws.values()),
+        )
 
-    def of(self, document: int) -> NDArray[np.float64]:
-        return self.values[self.units.starts[document] : self.units.starts[document + 1]]
+    def prospect(self, document: int, limit: float) -> Prospect:
+        """Return what could be expected of the key that is least likely to show in a document."""
+        counts = tuple([one.counts[document] for one in self.laws])
+        prospect = self.prospects.get((counts, limit))
+        if prospect is None:
+            tried = [(one.keyed, count) for one, count in zip(self.laws, counts, strict=True)]
+            prospect = self.prospects[counts, limit] = SHARED_PROSPECTS.of(tried, limit)
+        return prospect
 
 
 def detect_ids(
@@ -126,14 +174,17 @@ def detect_ids(
 
     """
     names = variants if variants is not None else [(_AS_IS,)] * len(documents)
-    if sum(map(len, names)) != len(documents):
+    if not all(names) or sum(map(len, names)) != len(documents):
         raise SchemeError("there must be one document for each variant of each text")
-    scored = _score(documents, keyed, options)
     detections = []
-    first = 0
-    for of_text in names:
-        detections.append(_judge(scored, options, first, of_text))
-        first += len(of_text)
+    text = 0
+    for part, texts in parts(documents, [len(of_text) for of_text in names]):
+        batch = _Batch.of(part, keyed, options)
+        first = 0
+        for of_text in names[text : text + texts]:
+            detections.append(_judge(batch, options, first, of_text))
+            first += len(of_text)
+        text += texts
     return detections
 
 
@@ -141,12 +192,15 @@ def scan_ids(
     documents: Documents, keyed: Sequence[KeyedDetector], options: DetectOptions
 ) -> list[list[MarkedSpan]]:
     """Find the marked stretches of each document, by every key, in order of their start."""
-    scored = _score(documents, keyed, options)
     found = []
-    for document in range(len(documents)):
-        tests = sum(window_count(s.counts[document]) for s in scored)
-        spans = [span for s in scored for span in _spans(s, document, options, tests)]
-        found.append(sorted(spans, key=lambda span: span.span.start))
+    for part, count in parts(documents, [1] * len(documents)):
+        batch = _Batch.of(part, keyed, options)
+        for document in range(count):
+            tests = sum(window_count(s.counts[document]) for s in batch.scored)
+            spans = [
+                span for s in batch.scored for span in _spans(batch, s, document, options, tests)
+            ]
+            found.append(sorted(spans, key=lambda span: span.span.start))
     return found
 
 
@@ -157,96 +211,44 @@ def scan_power(
 
     By the key that is least likely to show; 0 where no window could be tried.
     """
-    scored = _score(documents, keyed, options)
     powers = []
-    for document in range(len(documents)):
-        tests = sum(window_count(s.counts[document]) for s in scored)
-        limit = math.log(options.alpha) - math.log(max(tests, 1))
-        chances = [
-            expected_power(
-                s.keyed.detector, s.keyed.strength, longest_window(s.counts[document]), limit
-            )
-            for s in scored
-        ]
-        powers.append(min(chances, default=0.0))
+    for part, count in parts(documents, [1] * len(documents)):
+        scored = _Batch.of(part, keyed, options).scored
+        for document in range(count):
+            tests = sum(window_count(s.counts[document]) for s in scored)
+            limit = log_threshold(options.alpha, max(tests, 1))
+            chances = [
+                expected_power(
+                    s.keyed.detector, s.keyed.strength, longest_window(s.counts[document]), limit
+                )
+                for s in scored
+            ]
+            powers.append(min(chances, default=0.0))
     return powers
 
 
-def _score(
-    documents: Documents, keyed: Iterable[KeyedDetector], options: DetectOptions
-) -> list[_Scored]:
-    by_width: dict[int, tuple[Units, NDArray[np.int64], NDArray[np.int64]]] = {}
-    scored = []
-    for one in keyed:
-        width = one.detector.width
-        if width not in by_width:
-            found = find_units(documents, width, options.common.get(width, NO_PAIRS))
-            by_width[width] = (found, *_shares(found))
-        counted, counts, owners = by_width[width]
-        forgetful = as_forgetful(one.detector)
-        if forgetful is not None:
-            draws = forgetful.identities(documents, counted.positions)
-            counted = distinct_draws(counted, draws)
-            counts, owners = _shares(counted)
-        payloads: list[Payload | None] = []
-        carrier = as_carrier(one.detector)
-        if carrier is not None:
-            values, payloads = carrier.read(documents, counted.positions)
-        else:
-            values = one.detector.values(documents, counted.positions)
-        sums = np.bincount(owners, weights=values, minlength=len(documents))
-        totals = sums.astype(np.float64, copy=False)
-        ln_p = one.detector.log_p(totals, counts)
-        # Lists: a number of an array costs ten times as much to look at.
-        lists = counts.tolist(), totals.tolist(), ln_p.tolist()
-        scored.append(_Scored(documents, one, counted, values, *lists, payloads))
-    return scored
-
-
-def _shares(units: Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many units each document has, int64 [D], and whose each unit is, int64 [M]."""
-    counts = np.diff(units.starts)
-    return counts, np.repeat(np.arange(len(counts)), counts)
-
-
-def _judge(
-    scored: Sequence[_Scored],
-    options: DetectOptions,
-    first: int,
-    variants: Sequence[str],
-) -> Detection:
+def _judge(batch: _Batch, options: DetectOptions, first: int, variants: Sequence[str]) -> Detection:
     numbers = range(first, first + len(variants))
-    long = _long_enough(scored, numbers, options)
+    scored = batch.scored
+    windows = 0
+    if options.windows_from is not None:
+        longest = max([s.counts[d] for s in scored for d in numbers], default=0)
+        if longest >= options.windows_from:
+            windows = sum(window_count(s.counts[d]) for s in scored for d in numbers)
     wholes = len(scored) * len(variants)
-    windows = sum(window_count(s.counts[d]) for s in scored for d in numbers) if long else 0
     share = 2 if windows else 1  # Half of alpha for each kind of test, when there are both.
-    best: list[Evidence] = []
-    for one in scored:
+    best: list[_Trial] = []
+    for key, one in enumerate(scored):
         tried = []
-        for name, document in zip(variants, numbers, strict=True):
-            tried.append(_whole(one, document, name, wholes * share))
+        for variant, document in enumerate(numbers):
+            ln_p = one.ln_p[document]
+            tried.append((bonferroni(ln_p, wholes * share), ln_p, key, variant, 0, 0))
             if windows and one.counts[document]:
-                tried += _best_window(one, document, name, windows * share)
-        if tried:
-            strongest = min(tried, key=lambda e: (e.ln_corrected_p, e.ln_p))
-            document = first + list(variants).index(strongest.variant)
-            best.append(_with_payload(one, strongest, document, options))
-    best.sort(key=lambda e: (e.ln_corrected_p, e.ln_p))
-    return _answer(scored, options, first, tuple(best), (wholes + windows, wholes * share))
-
-
-def _answer(
-    scored: Sequence[_Scored],
-    options: DetectOptions,
-    first: int,
-    evidence: tuple[Evidence, ...],
-    trials: tuple[int, int],
-) -> Detection:
-    """Give the answer; `trials` is (how many there were, what a whole text's p is times)."""
-    tests, divisor = trials
-    limit = math.log(options.alpha) - math.log(max(divisor, 1))
-    prospect = SHARED_PROSPECTS.of([(one.keyed, one.counts[first]) for one in scored], limit)
-    held = sum(one.ln_corrected_p <= math.log(options.alpha) for one in evidence)
+                tried += _best_window(one, document, (key, variant), windows * share)
+        best.append(min(tried))
+    best.sort()
+    held = sum([trial[0] <= batch.limit for trial in best])
+    prospect = batch.prospect(first, log_threshold(options.alpha, max(wholes * share, 1)))
     if held:
         answer = Answer.FOUND
     else:
@@ -254,91 +256,80 @@ def _answer(
     return Detection(
         answer=answer,
         alpha=options.alpha,
-        tests=tests,
-        tokens=scored[0].length(first) if scored else 0,
+        tests=wholes + windows,
+        tokens=batch.lengths[first] if scored else 0,
         keys=len(scored),
-        evidence=evidence[: max(held, _EVIDENCE_SHOWN)],
+        evidence=tuple(
+            [
+                _evidence(batch, trial, variants, first)
+                for trial in best[: max(held, _EVIDENCE_SHOWN)]
+            ]
+        ),
         power=prospect.power,
         tokens_needed=prospect.tokens_needed,
         assumption=prospect.assumption,
     )
 
 
-def _long_enough(scored: Sequence[_Scored], numbers: range, options: DetectOptions) -> bool:
-    longest = max((s.counts[d] for s in scored for d in numbers), default=0)
-    return options.windows_from is not None and longest >= options.windows_from
-
-
-def _whole(one: _Scored, document: int, variant: str, tests: int) -> Evidence:
-    count = one.counts[document]
-    ln_p = one.ln_p[document]
-    return Evidence(
-        key_id=one.keyed.key_id,
-        scheme=one.keyed.detector.scheme,
-        variant=variant,
-        scored=count,
-        repeated=int(one.units.repeated[document]),
-        common=int(one.units.common[document]),
-        mean=one.totals[document] / count if count else 0.0,
-        ln_p=ln_p,
-        ln_corrected_p=min(0.0, ln_p + math.log(tests)),
-    )
-
-
-def _best_window(one: _Scored, document: int, variant: str, tests: int) -> list[Evidence]:
-    values = one.of(document)
-    windows = try_windows(values, one.keyed.detector)
+def _best_window(one: _Scored, document: int, at: tuple[int, int], tests: int) -> list[_Trial]:
+    windows = try_windows(one.scores.of(document), one.keyed.detector)
     if not len(windows):
         return []
     best = int(np.argmin(windows.ln_p))
-    start, length = int(windows.starts[best]), int(windows.lengths[best])
     ln_p = float(windows.ln_p[best])
-    return [
-        Evidence(
-            key_id=one.keyed.key_id,
-            scheme=one.keyed.detector.scheme,
-            variant=variant,
-            scored=length,
-            repeated=int(one.units.repeated[document]),
-            common=int(one.units.common[document]),
-            mean=float(values[start : start + length].mean()),
-            ln_p=ln_p,
-            ln_corrected_p=min(0.0, ln_p + math.log(tests)),
-            window=_span(one, document, start, start + length),
-        )
-    ]
+    window = int(windows.starts[best]), int(windows.lengths[best])
+    return [(bonferroni(ln_p, tests), ln_p, *at, *window)]
 
 
-def _with_payload(
-    one: _Scored, evidence: Evidence, document: int, options: DetectOptions
-) -> Evidence:
-    payload = one.payloads[document] if one.payloads else None
-    if payload is None or not payload.readable or evidence.ln_corrected_p > math.log(options.alpha):
-        return evidence
-    return replace(evidence, payload=payload)
+def _evidence(batch: _Batch, trial: _Trial, variants: Sequence[str], first: int) -> Evidence:
+    ln_corrected_p, ln_p, key, variant, start, length = trial
+    one, document = batch.scored[key], first + variant
+    scores = one.scores
+    total, scored = float(scores.totals[document]), one.counts[document]
+    if length:
+        total, scored = float(scores.of(document)[start : start + length].sum()), length
+    # A message may be told only where the mark was found.
+    payload = (
+        scores.payloads[document] if scores.payloads and ln_corrected_p <= batch.limit else None
+    )
+    return Evidence(
+        key_id=one.keyed.key_id,
+        scheme=one.keyed.detector.scheme,
+        variant=variants[variant],
+        scored=scored,
+        repeated=int(scores.units.repeated[document]),
+        common=int(scores.units.common[document]),
+        mean=total / scored if scored else 0.0,
+        ln_p=ln_p,
+        ln_corrected_p=ln_corrected_p,
+        window=_span(batch, one, document, start, start + length) if length else None,
+        payload=payload if payload is not None and payload.readable else None,
+    )
 
 
-def _spans(one: _Scored, document: int, options: DetectOptions, tests: int) -> list[MarkedSpan]:
+def _spans(
+    batch: _Batch, one: _Scored, document: int, options: DetectOptions, tests: int
+) -> list[MarkedSpan]:
     if not tests:
         return []
-    values = one.of(document)
+    values = one.scores.of(document)
     windows = try_windows(values, one.keyed.detector)
-    limit = math.log(options.alpha) - math.log(tests)
+    limit = log_threshold(options.alpha, tests)
     return [
         MarkedSpan(
             key_id=one.keyed.key_id,
             scheme=one.keyed.detector.scheme,
-            span=_span(one, document, stretch.start, stretch.stop),
-            window=_span(one, document, stretch.window[0], sum(stretch.window)),
+            span=_span(batch, one, document, stretch.start, stretch.stop),
+            window=_span(batch, one, document, stretch.window[0], sum(stretch.window)),
             ln_p=stretch.ln_p,
-            ln_corrected_p=min(0.0, stretch.ln_p + math.log(tests)),
+            ln_corrected_p=bonferroni(stretch.ln_p, tests),
         )
         for stretch in marked_stretches(values, one.keyed.detector, windows, limit)
     ]
 
 
-def _span(one: _Scored, document: int, start: int, stop: int) -> Span:
+def _span(batch: _Batch, one: _Scored, document: int, start: int, stop: int) -> Span:
     """Return where values [start, stop) of a document lie among its tokens."""
-    positions = one.units.positions[one.units.starts[document] :]
-    origin = int(one.documents.starts[document])
+    positions = one.scores.units.positions[one.scores.units.starts[document] :]
+    origin = int(batch.documents.starts[document])
     return Span(start=int(positions[start]) - origin, stop=int(positions[stop - 1]) - origin + 1)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hmac
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countermark.watermark.errors import SchemeError
+from countermark.watermark.payload_code import encode, place_orders, spread
+from countermark.watermark.payload_kernels import best_words
 from countermark.watermark.prf import SYMBOLS
 
-__all__ = ["IDENTIFIER_BITS", "MAX_RANK", "POSITIONS", "best_message", "message_symbols"]
+__all__ = ["IDENTIFIER_BITS", "MAX_RANK", "best_message", "message_symbols"]
 
 IDENTIFIER_BITS = 48
-MAX_RANK = 256
-POSITIONS = 4
+MAX_RANK = 512
+MAX_WORDS = 64
 _MAC_LABEL = b"countermark-gumbel-payload-v1\0"
 _MAC_KEY_BYTES = 32
 
 
-def message_symbols(mac_key: bytes, identifier: int) -> tuple[int, int, int, int]:
-    """Return the four symbols of a message: the identifier, lowest bits first, and its MAC.
+def message_symbols(mac_key: bytes, identifier: int) -> tuple[int, ...]:
+    """Return the eight symbols of a message.
+
+    The first three are the identifier, lowest bits first, and the fourth is its MAC; the others
+    repeat them in another form (`payload_code`).
 
     Args:
         mac_key: 32 bytes.
@@ -38,7 +42,7 @@ def message_symbols(mac_key: bytes, identifier: int) -> tuple[int, int, int, int
     if not 0 <= identifier < 1 << IDENTIFIER_BITS:
         raise SchemeError(f"an identifier has at most {IDENTIFIER_BITS} bits, and no sign")
     low, middle, high = (identifier >> at & SYMBOLS - 1 for at in (0, 16, 32))
-    return low, middle, high, _mac(mac_key, identifier)
+    return encode((low, middle, high, _mac(mac_key, identifier)))
 
 
 def _mac(mac_key: bytes, identifier: int) -> int:
@@ -46,44 +50,30 @@ def _mac(mac_key: bytes, identifier: int) -> int:
     return int.from_bytes(tag[:2], "big")
 
 
-def best_message(totals: NDArray[np.float64], mac_key: bytes) -> tuple[int, float, float]:
-    """Return the identifier whose message scores best, its total, and that of the next best.
+def best_message(totals: NDArray[np.float64], mac_key: bytes) -> int:
+    """Return the identifier whose message scores best, of those that are tried.
 
-    Tried are the identifiers whose symbols have ranks r, s, t (from 1) in the totals of their
-    positions with r s t <= MAX_RANK. Three symbols of which chance explains much have high ranks
-    together, and `ln_wrong` would refuse a message of any others almost always.
+    Tried are all words of the code of which some four symbols have ranks (from 1) in the totals of
+    their places whose product is at most MAX_RANK, and of these the MAX_WORDS that score best: a
+    message that so many words beat is one that `ln_wrong` refuses. If no MAC fits, it is the
+    identifier of the best word, whose message then suits the text as well as any other.
 
     Args:
-        totals: float64 [4, SYMBOLS].
+        totals: float64 [8, SYMBOLS].
         mac_key: 32 bytes.
 
     """
-    likeliest = [_highest(row) for row in totals[: POSITIONS - 1]]
-    symbols = np.stack([likeliest[at][rank] for at, rank in enumerate(_ranks())])
-    identifiers = symbols[0] | symbols[1] << 16 | symbols[2] << 32
-    macs = np.array([_mac(mac_key, identifier) for identifier in identifiers.tolist()])
-    sums = totals[-1, macs]
-    for row, chosen in zip(totals, symbols, strict=False):
-        sums += row[chosen]
-    second, best = np.argsort(sums, kind="stable")[-2:]
-    return int(identifiers[best]), float(sums[best]), float(sums[second])
+    likeliest = np.stack([_highest(row) for row in totals])
+    words: list[int] = best_words(
+        place_orders(), likeliest, spread(likeliest), totals, MAX_WORDS
+    ).tolist()
+    mask = (1 << IDENTIFIER_BITS) - 1
+    tried = [(word & mask, word >> IDENTIFIER_BITS & SYMBOLS - 1) for word in words]
+    fitting = (identifier for identifier, mac in tried if _mac(mac_key, identifier) == mac)
+    return next(fitting, tried[0][0])
 
 
 def _highest(totals: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the symbols with the highest totals, int64 [MAX_RANK], highest first."""
     chosen = np.argpartition(totals, -MAX_RANK)[-MAX_RANK:]
     return chosen[np.argsort(-totals[chosen], kind="stable")]
-
-
-@lru_cache(maxsize=1)
-def _ranks() -> NDArray[np.int64]:
-    """Return every triple of ranks that is tried, from 0, int64 [3, C]."""
-    return np.array(
-        [
-            (r, s, t)
-            for r in range(MAX_RANK)
-            for s in range(MAX_RANK // (r + 1))
-            for t in range(MAX_RANK // ((r + 1) * (s + 1)))
-        ],
-        np.int64,
-    ).T

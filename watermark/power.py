@@ -148,7 +148,7 @@ def expected_power(tail: Tail, strength: Strength, count: int, log_threshold: fl
         tail: The detector.
         strength: What its scores are on marked text.
         count: How many scores are summed; 0 gives power 0.
-        log_threshold: Log p-value to reach, after correction: `statistics.log_threshold`.
+        log_threshold: Log p-value to reach, after correction: `correction.log_threshold`.
 
     """
     if count <= 0:

@@ -20,6 +20,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
+from countermark.watermark.compiled import compiled
 from countermark.watermark.documents import Documents
 from countermark.watermark.errors import SchemeError
 
@@ -30,7 +31,6 @@ __all__ = [
     "Tag",
     "blocks",
     "context_blocks",
-    "symbol_blocks",
     "symbol_sweeps",
     "vocabulary_blocks",
 ]
@@ -72,10 +72,9 @@ def blocks(
         symbols: uint32 [M], each below `SYMBOLS`; all 0 if None.
 
     """
-    message = _contexts(tag, documents, positions, width)
+    message = _pairs(tag, documents, positions, width)
     if symbols is not None:
         message[:, 0] |= symbols << np.uint32(16)
-    message[:, -1] = documents.tokens[positions]
     return _mac(_cipher(key), message)
 
 
@@ -87,7 +86,9 @@ def context_blocks(
     width: int,
 ) -> NDArray[np.uint64]:
     """Return what `blocks` does with the token 0 at every position: bits of the context alone."""
-    return _mac(_cipher(key), _contexts(tag, documents, positions, width))
+    message = _pairs(tag, documents, positions, width)
+    message[:, -1] = 0
+    return _mac(_cipher(key), message)
 
 
 def symbol_sweeps(
@@ -103,8 +104,7 @@ def symbol_sweeps(
     memory it would take twice as long.
     """
     cipher = _cipher(key)
-    message = _contexts(tag, documents, positions, width)
-    message[:, -1] = documents.tokens[positions]
+    message = _pairs(tag, documents, positions, width)
     symbols = np.arange(SYMBOLS, dtype="<u8") << np.uint64(16)
     state = np.empty((SYMBOLS, 2), "<u8")
     out = np.empty((SYMBOLS + 1) * _BLOCK_BYTES, np.uint8)
@@ -147,34 +147,26 @@ def vocabulary_blocks(
     return _mac(_cipher(key), message)
 
 
-def symbol_blocks(
-    key: bytes, tag: int, context: NDArray[np.uint32], token: int, symbols: NDArray[np.uint32]
-) -> NDArray[np.uint64]:
-    """Return 128 pseudorandom bits for one (context, token) under each symbol, uint64 [S, 2].
-
-    Args:
-        key: 16 bytes.
-        tag: A `Tag`.
-        context: uint32 [width], oldest first.
-        token: The token after it.
-        symbols: uint32 [S], each below 65,536.
-
-    """
-    width = len(context)
-    message = _message(tag, width, len(symbols))
-    message[:, 0] |= symbols << np.uint32(16)
-    message[:, 1 : width + 1] = context
-    message[:, -1] = token
-    return _mac(_cipher(key), message)
-
-
-def _contexts(
+def _pairs(
     tag: int, documents: Documents, positions: NDArray[np.int64], width: int
 ) -> NDArray[np.uint32]:
     message = _message(tag, width, len(positions))
-    for back in range(width):
-        message[:, width - back] = documents.tokens[positions - (back + 1)]
+    _write_pairs(documents.tokens, positions, width, message)
     return message
+
+
+@compiled
+def _write_pairs(
+    tokens: NDArray[np.uint32],
+    positions: NDArray[np.int64],
+    width: int,
+    message: NDArray[np.uint32],
+) -> None:
+    last = message.shape[1] - 1
+    for i in range(len(positions)):
+        for back in range(width):
+            message[i, width - back] = tokens[positions[i] - back - 1]
+        message[i, last] = tokens[positions[i]]
 
 
 def _message(tag: int, width: int, count: int) -> NDArray[np.uint32]:

@@ -12,6 +12,7 @@ __all__ = ["SHARED_PROSPECTS", "WANTED_POWER", "KeyedDetector", "Prospect", "Pro
 
 WANTED_POWER = 0.99
 _MOST_REMEMBERED = 20_000
+_Law = tuple[str, Strength, int]  # Scheme, strength, and how many pairs count.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Prospects:
     def __init__(self) -> None:
         self._power: dict[tuple[str, Strength, int, float], float] = {}
         self._needed: dict[tuple[str, Strength, float], int] = {}
+        self._weakest: dict[tuple[tuple[_Law, ...], float], tuple[_Law, float, int]] = {}
 
     def of(self, tried: Iterable[tuple[KeyedDetector, int]], limit: float) -> Prospect:
         """Return the prospect of the weakest key.
@@ -74,13 +76,19 @@ class Prospects:
         laws = {(k.detector.scheme, k.strength, count): k for k, count in tried}
         if not laws:
             return Prospect(0.0, 0, "no key was tried")
-        powers = {law: self._power_of(law, keyed, limit) for law, keyed in laws.items()}
-        law = min(powers, key=lambda law: powers[law])
-        return Prospect(powers[law], self._needed_by(laws[law], limit), laws[law].assumption)
+        which = (tuple(laws), limit)
+        weakest = self._weakest.get(which)
+        if weakest is None:
+            powers = {law: self._power_of(law, keyed, limit) for law, keyed in laws.items()}
+            law = min(powers, key=lambda law: powers[law])
+            weakest = law, powers[law], self._needed_by(laws[law], limit)
+            if len(self._weakest) >= _MOST_REMEMBERED:
+                self._weakest.clear()
+            self._weakest[which] = weakest
+        law, power, needed = weakest
+        return Prospect(power, needed, laws[law].assumption)
 
-    def _power_of(
-        self, law: tuple[str, Strength, int], keyed: KeyedDetector, limit: float
-    ) -> float:
+    def _power_of(self, law: _Law, keyed: KeyedDetector, limit: float) -> float:
         scheme, strength, count = law
         which = (scheme, strength, _rounded(count), limit)
         power = self._power.get(which)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from countermark.watermark.errors import KeyUseError
@@ -14,11 +15,29 @@ if TYPE_CHECKING:
     from countermark.watermark.prospects import KeyedDetector
     from countermark.watermark.sampling import Sampler
 
+    _Maker = Callable[[KeyEntry, "_Room"], Detector]
+
 __all__ = ["detector_of", "keyed_detectors", "sampler_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a detector is given besides its key.
+
+    Attributes:
+        vocabulary: How many ids the generator had.
+        keys: Among how many keys the memory for drawn green lists is divided.
+
+    """
+
+    vocabulary: int
+    keys: int
 
 
 def keyed_detectors(entries: Iterable[KeyEntry], *, vocabulary: int) -> list[KeyedDetector]:
     """Return what tries each key of a ring.
+
+    Keys whose green lists are remembered share the memory that one of them may have alone.
 
     Args:
         entries: The keys.
@@ -29,9 +48,11 @@ def keyed_detectors(entries: Iterable[KeyEntry], *, vocabulary: int) -> list[Key
     from countermark.watermark.prospects import KeyedDetector
     from countermark.watermark.strengths import ASSUMPTION, assumed_strength
 
+    ring = list(entries)
+    drawn = max(1, sum(_MAKERS[entry.scheme] is _kgw for entry in ring))
     keyed = []
-    for entry in entries:
-        detector = detector_of(entry, vocabulary=entry.vocabulary or vocabulary)
+    for entry in ring:
+        detector = _MAKERS[entry.scheme](entry, _Room(entry.vocabulary or vocabulary, drawn))
         keyed.append(
             KeyedDetector(
                 key_id=entry.id,
@@ -45,7 +66,7 @@ def keyed_detectors(entries: Iterable[KeyEntry], *, vocabulary: int) -> list[Key
 
 def detector_of(entry: KeyEntry, *, vocabulary: int) -> Detector:
     """Return the scheme of a key with its secret in it."""
-    return _MAKERS[entry.scheme](entry, vocabulary)
+    return _MAKERS[entry.scheme](entry, _Room(vocabulary, 1))
 
 
 def sampler_of(entry: KeyEntry, *, identifier: int | None = None) -> Sampler:
@@ -95,20 +116,20 @@ def sampler_of(entry: KeyEntry, *, identifier: int | None = None) -> Sampler:
             )
 
 
-def _gumbel(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _gumbel(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.gumbel import GumbelDetector
 
     return GumbelDetector(entry.secret(Purpose.MARK), _integer(entry, "width"))
 
 
-def _dual(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _dual(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.gumbel import DualGumbelDetector
 
     first, second = entry.secret(Purpose.MARK), entry.secret(Purpose.SECOND)
     return DualGumbelDetector(first, second, _real(entry, "alpha"), _integer(entry, "width"))
 
 
-def _tournament(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _tournament(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.tournament import TournamentDetector
 
     return TournamentDetector(
@@ -118,7 +139,7 @@ def _tournament(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _green_list(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _green_list(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.green_list import GreenListDetector
 
     return GreenListDetector(
@@ -126,29 +147,30 @@ def _green_list(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _payload(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _payload(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.payload import PayloadDetector
 
     mark, mac = entry.secret(Purpose.MARK), entry.secret(Purpose.PAYLOAD_MAC)
     return PayloadDetector(mark, mac, _integer(entry, "width"))
 
 
-def _kgw(entry: KeyEntry, vocabulary: int) -> Detector:
-    from countermark.watermark.kgw import KgwDetector
+def _kgw(entry: KeyEntry, room: _Room) -> Detector:
+    from countermark.watermark.kgw import DEFAULT_TABLE_BYTES, KgwDetector
 
     ratio = "greenlist_ratio" if "greenlist_ratio" in entry.parameters else "gamma"
     return KgwDetector(
         scheme=entry.scheme,
-        vocabulary=vocabulary,
+        vocabulary=room.vocabulary,
         ratio=_real(entry, ratio),
         key=entry.integers[0],
         context_width=_integer(entry, "context_width")
         if "context_width" in entry.parameters
         else 1,
+        table_bytes=DEFAULT_TABLE_BYTES // room.keys,
     )
 
 
-def _synthid(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _synthid(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.synthid import SynthIdDetector
 
     return SynthIdDetector(
@@ -159,8 +181,8 @@ def _synthid(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _vllm(prf: str) -> Callable[[KeyEntry, int], Detector]:
-    def make(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _vllm(prf: str) -> _Maker:
+    def make(entry: KeyEntry, _room: _Room) -> Detector:
         from countermark.watermark.vllm import VllmGumbelDetector
 
         return VllmGumbelDetector(entry.integers[0], _integer(entry, "context_width"), prf)
@@ -168,7 +190,7 @@ def _vllm(prf: str) -> Callable[[KeyEntry, int], Detector]:
     return make
 
 
-def _vllm_dual(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _vllm_dual(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.vllm import VllmDualGumbelDetector
 
     return VllmDualGumbelDetector(
@@ -179,13 +201,13 @@ def _vllm_dual(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _textseal(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _textseal(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.textseal import TextSealGumbelDetector
 
     return TextSealGumbelDetector(entry.integers[0], _integer(entry, "ngram"))
 
 
-def _textseal_dual(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _textseal_dual(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.textseal import TextSealDualDetector
 
     second = entry.integers[1] if len(entry.integers) == 2 else None
@@ -194,7 +216,7 @@ def _textseal_dual(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _textseal_green_list(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _textseal_green_list(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.textseal import TextSealGreenListDetector
 
     return TextSealGreenListDetector(
@@ -202,7 +224,7 @@ def _textseal_green_list(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-def _textseal_synthid(entry: KeyEntry, _vocabulary: int) -> Detector:
+def _textseal_synthid(entry: KeyEntry, _room: _Room) -> Detector:
     from countermark.watermark.textseal import (
         STRIDE_LATER,
         STRIDE_RELEASED,
@@ -220,7 +242,7 @@ def _textseal_synthid(entry: KeyEntry, _vocabulary: int) -> Detector:
     )
 
 
-_MAKERS: Mapping[str, Callable[[KeyEntry, int], Detector]] = {
+_MAKERS: Mapping[str, _Maker] = {
     "countermark-gumbel-v1": _gumbel,
     "countermark-gumbel-dual-v1": _dual,
     "countermark-tournament-v1": _tournament,

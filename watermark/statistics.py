@@ -21,11 +21,8 @@ __all__ = [
     "MAX_BITS",
     "MAX_COUNT",
     "MAX_WEIGHT",
-    "bonferroni",
-    "log10_of",
     "log_binomial_tail",
     "log_gamma_tail",
-    "log_threshold",
     "log_two_gamma_tail",
     "log_weighted_bits_tail",
 ]
@@ -139,41 +136,6 @@ def log_two_gamma_tail(totals: Floats, counts: Counts, first: float, second: flo
     return kernels.two_gamma_tails(totals, counts, (large, small), *_quadrature())
 
 
-def bonferroni(log_p: Floats, tests: int) -> Floats:
-    """Return log p-values that hold although `tests` hypotheses were tried, and the best told.
-
-    Valid whatever the dependence between them. `tests` counts everything that was tried: keys
-    times schemes times windows times normalisations.
-
-    Raises:
-        MalformedInputError: If a log p-value is NaN or above 0.
-        ValueError: If `tests` is below 1.
-
-    """
-    if tests < 1:
-        raise ValueError(f"{tests} tests, expected at least 1")
-    if not bool(np.all(log_p <= 0)):
-        raise MalformedInputError("a log p-value is above 0, or not a number")
-    return np.minimum(0.0, log_p + math.log(tests))
-
-
-def log_threshold(level: float, tests: int = 1) -> float:
-    """Return the log p-value that one of `tests` must reach for a false positive rate of `level`.
-
-    Raises:
-        ValueError: If `level` is not above 0 and at most 1, or `tests` is below 1.
-
-    """
-    if not 0 < level <= 1 or tests < 1:
-        raise ValueError(f"level {level} and {tests} tests, expected 0 to 1 and at least 1")
-    return math.log(level) - math.log(tests)
-
-
-def log10_of(ln: float) -> float:
-    """Return the decimal logarithm of what `ln` is the natural logarithm of."""
-    return ln / math.log(10)
-
-
 def _checked(totals: Floats, counts: Counts) -> tuple[Floats, Counts]:
     """Return both as the arrays that kernels take, or refuse them."""
     totals = np.ascontiguousarray(totals, np.float64)
@@ -182,11 +144,13 @@ def _checked(totals: Floats, counts: Counts) -> tuple[Floats, Counts]:
         raise MalformedInputError(f"totals {totals.shape} and counts {counts.shape} do not pair")
     if counts.dtype.kind not in "iu" and len(counts):
         raise MalformedInputError(f"counts are {counts.dtype}, expected integers")
-    if bool(np.isnan(totals).any()):
+    counts = counts.astype(np.int64, copy=False)
+    numbers, in_range = kernels.are_sound(totals, counts, MAX_COUNT)
+    if not numbers:
         raise MalformedInputError("a total is not a number")
-    if len(counts) and (counts.min() < 0 or counts.max() > MAX_COUNT):
+    if not in_range:
         raise MalformedInputError(f"counts must be from 0 to {MAX_COUNT}")
-    return totals, counts.astype(np.int64, copy=False)
+    return totals, counts
 
 
 def _check_probability(probability: float) -> None:
@@ -196,10 +160,7 @@ def _check_probability(probability: float) -> None:
 
 def _whole(totals: Floats) -> Floats:
     """Return the least whole total at or above each, forgiving what rounding may have added."""
-    absolute, relative = _ON_A_STEP
-    finite = np.where(np.isfinite(totals), totals, 0.0)
-    rounded: Floats = np.ceil(totals - np.maximum(absolute, relative * np.abs(finite)))
-    return rounded
+    return kernels.whole(totals, *_ON_A_STEP)
 
 
 @lru_cache(maxsize=1)

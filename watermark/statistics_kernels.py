@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from countermark.watermark.compiled import compiled
 
-__all__ = ["binomial_tails", "gamma_tails", "two_gamma_tails"]
+__all__ = ["are_sound", "binomial_tails", "gamma_tails", "two_gamma_tails", "whole"]
 
 _ENOUGH = 1e-15  # A term this small against the sum ends a series: see spec section 6.
 _HALF_LOG_TWO_PI = 0.91893853320467274178
@@ -158,6 +158,28 @@ def log_two_gamma_tail(
     total = math.exp(alone - top) + radius * np.sum(weights * np.exp(logs - top))
     log_p: float = top + math.log(total)
     return min(0.0, log_p)
+
+
+@compiled
+def are_sound(
+    totals: NDArray[np.float64], counts: NDArray[np.int64], most: int
+) -> tuple[bool, bool]:
+    """Return whether no total is NaN, and whether every count is from 0 to `most`."""
+    numbers, in_range = True, True
+    for i in range(len(totals)):
+        numbers = numbers and not math.isnan(totals[i])
+        in_range = in_range and 0 <= counts[i] <= most
+    return numbers, in_range
+
+
+@compiled
+def whole(totals: NDArray[np.float64], absolute: float, relative: float) -> NDArray[np.float64]:
+    """Return each total rounded up, unless it is that little above a whole one; infinities stay."""
+    out = totals.copy()
+    for i in range(len(totals)):
+        if math.isfinite(totals[i]):
+            out[i] = np.ceil(totals[i] - max(absolute, relative * abs(totals[i])))
+    return out
 
 
 @compiled

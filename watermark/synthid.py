@@ -23,8 +23,10 @@ from countermark.signing.errors import MalformedJsonError, TooLargeError
 from countermark.signing.strict_json import loads
 from countermark.watermark import synthid_kernels as kernels
 from countermark.watermark.documents import Documents
+from countermark.watermark.draws import Draws, only
 from countermark.watermark.errors import MalformedDescriptorError, SchemeError
 from countermark.watermark.statistics import log_weighted_bits_tail
+from countermark.watermark.units import Units
 
 __all__ = [
     "PeerScores",
@@ -42,6 +44,8 @@ MIN_TABLE = 1 << 12
 _CHUNK = 1 << 16
 # A look-up table of T sums costs as much as scoring about T / 8 tokens without one.
 _TOKENS_PER_ENTRY = 8
+# A set of T bits is emptied for each document, which costs as much as remembering T / 2048 tokens.
+_BITS_PER_TOKEN = 2048
 
 
 class PeerScores(NamedTuple):
@@ -117,14 +121,26 @@ class SynthIdDetector:
         Equal numbers mean equal g-values under every key, so only one of them is evidence. No
         key goes into it.
         """
-        hashes = kernels.states(documents.tokens, positions, self.width)
         if _is_power_of_two(self.sampling_table_size):
-            hashes &= np.uint64(self.sampling_table_size - 1)
-        return hashes
+            return kernels.table_states(
+                documents.tokens, positions, self.width, self.sampling_table_size
+            )
+        return kernels.states(documents.tokens, positions, self.width)
+
+    def distinct_scores(self, documents: Documents, units: Units) -> Draws | None:
+        """Count each state once in each document, and score it; None where texts are too short."""
+        tokens = len(units.positions)
+        bits = self.sampling_table_size * len(documents)
+        if bits > tokens * _BITS_PER_TOKEN or not self._is_tabled(tokens):
+            return None
+        positions, starts, values, totals = kernels.distinct_scores(
+            documents.tokens, units.positions, units.starts, self.width, self._sums(self.weights)
+        )
+        return Draws(only(units, positions, starts), values, totals)
 
     def log_p(self, totals: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return ln P(weighted sum of the g-values of `counts` distinct states >= `totals`)."""
-        ones = float(_table(self.sampling_table_seed, self.sampling_table_size).mean())
+        ones = _share_of_ones(self.sampling_table_seed, self.sampling_table_size)
         return log_weighted_bits_tail(totals, counts, self._null_weights(), ones)
 
     def g_values(self, documents: Documents, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -171,10 +187,8 @@ class SynthIdDetector:
     def _scores(
         self, documents: Documents, positions: NDArray[np.int64], weights: tuple[int, ...]
     ) -> NDArray[np.float64]:
-        size = self.sampling_table_size
-        if _is_power_of_two(size) and len(positions) * _TOKENS_PER_ENTRY >= size:
-            aligned = _aligned(self.sampling_table_seed, size)
-            scores = kernels.score_table(aligned, self._offsets(), np.array(weights, np.int32))
+        if self._is_tabled(len(positions)):
+            scores = self._sums(weights)
             return kernels.table_scores(documents.tokens, positions, self.width, scores)
         out = np.empty(len(positions), np.float64)
         column = np.array(weights, np.float64)
@@ -182,6 +196,15 @@ class SynthIdDetector:
             bits = self.g_values(documents, positions[first : first + _CHUNK])
             out[first : first + _CHUNK] = bits.astype(np.float64) @ column
         return out
+
+    def _is_tabled(self, tokens: int) -> bool:
+        size = self.sampling_table_size
+        return _is_power_of_two(size) and tokens * _TOKENS_PER_ENTRY >= size
+
+    def _sums(self, weights: tuple[int, ...]) -> NDArray[np.int32]:
+        size = self.sampling_table_size
+        offsets = tuple(key % size for key in self.keys)
+        return _score_table(self.sampling_table_seed, size, offsets, weights)
 
     def _offsets(self) -> NDArray[np.int64]:
         return np.array([key % self.sampling_table_size for key in self.keys], np.int64)
@@ -275,6 +298,19 @@ def _aligned(seed: int, size: int) -> NDArray[np.uint8]:
     aligned = kernels.align(_table(seed, size))
     aligned.flags.writeable = False
     return aligned
+
+
+@lru_cache(maxsize=4)
+def _share_of_ones(seed: int, size: int) -> float:
+    return float(_table(seed, size).mean())
+
+
+@lru_cache(maxsize=4)
+def _score_table(
+    seed: int, size: int, offsets: tuple[int, ...], weights: tuple[int, ...]
+) -> NDArray[np.int32]:
+    aligned = _aligned(seed, size)
+    return kernels.score_table(aligned, np.array(offsets, np.int64), np.array(weights, np.int32))
 
 
 def _is_power_of_two(size: int) -> bool:

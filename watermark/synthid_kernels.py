@@ -19,16 +19,21 @@ from countermark.watermark.compiled import compiled
 
 __all__ = [
     "align",
+    "distinct_scores",
     "first_contexts",
     "modulus_bits",
     "offset_bits",
     "score_table",
     "states",
     "table_scores",
+    "table_states",
 ]
 
 _MULTIPLIER = np.uint64(6364136223846793005)
 _ONE = np.uint64(1)
+_LOW_MULTIPLIER = np.uint32(6364136223846793005 & 0xFFFFFFFF)
+_LOW_ONE = np.uint32(1)
+_AHEAD = 512  # Hashes that are computed together; few, for positions that lie far apart.
 
 
 @compiled
@@ -125,6 +130,40 @@ def _add(out: NDArray[np.int32], bits: NDArray[np.uint8], weight: np.int32) -> N
 
 
 @compiled
+def _low_words(tokens: NDArray[np.uint32], first: int, width: int, out: NDArray[np.uint32]) -> int:
+    """Write the lower words of the hashes at `first` and after it; return where they end.
+
+    They depend on lower words only. One step for all, then the next step: that way the compiler
+    takes eight at a time, and computing a hash anew costs less than rolling it on.
+    """
+    count = min(len(out), len(tokens) - first)
+    for i in range(count):
+        out[i] = _LOW_ONE
+    for back in range(width, -1, -1):
+        part = tokens[first - back : first - back + count]
+        for i in range(count):
+            # Without the casts the sums would be wider.
+            out[i] = np.uint32(np.uint32(np.uint32(out[i] + part[i]) * _LOW_MULTIPLIER) + _LOW_ONE)
+    return first + count
+
+
+@compiled
+def table_states(
+    tokens: NDArray[np.uint32], positions: NDArray[np.int64], width: int, size: int
+) -> NDArray[np.uint64]:
+    """Return what `states` returns modulo `size`, a power of two up to 2^32; uint64 [M]."""
+    mask = np.uint64(size - 1)
+    out = np.empty(len(positions), np.uint64)
+    words, begin, end = np.empty(_AHEAD, np.uint32), 0, 0
+    for i in range(len(positions)):
+        position = positions[i]
+        if not begin <= position < end:
+            begin, end = position, _low_words(tokens, position, width, words)
+        out[i] = np.uint64(words[np.uint64(position - begin)]) & mask
+    return out
+
+
+@compiled
 def table_scores(
     tokens: NDArray[np.uint32],
     positions: NDArray[np.int64],
@@ -134,18 +173,63 @@ def table_scores(
     """Return `scores` at the state of each position, float64 [M]."""
     mask = np.uint64(len(scores) - 1)
     out = np.empty(len(positions), np.float64)
-    drop, surplus = _rolling(width)
-    state = _ONE
-    before = np.int64(-1)
+    words, begin, end = np.empty(_AHEAD, np.uint32), 0, 0
     for i in range(len(positions)):
         position = positions[i]
-        if i > 0 and position == before + 1:
-            state = _roll(tokens, position, width, state, drop, surplus)
-        else:
-            state = _hash(tokens, position - width, position + 1)
-        before = position
-        out[i] = scores[state & mask]
+        if not begin <= position < end:
+            begin, end = position, _low_words(tokens, position, width, words)
+        out[i] = scores[np.uint64(words[np.uint64(position - begin)]) & mask]
     return out
+
+
+@compiled
+def distinct_scores(
+    tokens: NDArray[np.uint32],
+    positions: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    width: int,
+    scores: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what counts each state once in each document: all in one pass, hashed once.
+
+    Args:
+        tokens: uint32 [N].
+        positions: int64 [M], ascending; those of document d are from `starts[d]` on.
+        starts: int64 [D + 1].
+        width: Context tokens.
+        scores: int32 [T], of `score_table`; a set of T bits is emptied for each document.
+
+    Returns:
+        The positions that are the first of their state, int64 [K]; their starts, int64 [D + 1];
+        their scores, float64 [K]; and what those of each document add up to, float64 [D].
+
+    """
+    mask, low = np.uint64(len(scores) - 1), np.uint64(63)
+    first, values = np.empty(len(positions), np.int64), np.empty(len(positions), np.float64)
+    ends, totals = np.zeros(len(starts), np.int64), np.empty(len(starts) - 1, np.float64)
+    seen = np.empty((len(scores) + 63) // 64, np.uint64)
+    words, begin, end = np.empty(_AHEAD, np.uint32), 0, 0
+    kept = np.uint64(0)  # Without a sign, as all indexes here: those need no look at their sign.
+    for document in range(len(starts) - 1):
+        seen[:] = 0
+        total = np.int64(0)
+        for i in range(np.uint64(starts[document]), np.uint64(starts[document + 1])):
+            position = positions[i]
+            if not begin <= position < end:
+                begin, end = position, _low_words(tokens, position, width, words)
+            state = np.uint64(words[np.uint64(position - begin)]) & mask
+            group = seen[state >> np.uint64(6)]
+            seen[state >> np.uint64(6)] = group | (_ONE << (state & low))
+            # Written in any case, and counted if new: a branch would be guessed wrongly.
+            new = ~(group >> (state & low)) & _ONE
+            score = np.int64(scores[state])
+            first[kept] = position
+            values[kept] = score
+            total += score * np.int64(new)
+            kept += new
+        totals[document] = total
+        ends[document + 1] = kept
+    return first[:kept], ends, values[:kept], totals
 
 
 @compiled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from countermark.watermark.correction import log10_of
 from countermark.watermark.documents import Documents
 from countermark.watermark.errors import MalformedInputError
 from countermark.watermark.judgement import (
@@ -187,4 +188,4 @@ def _span_document(span: Span) -> dict[str, int]:
 
 
 def _log10(ln: float) -> float:
-    return round(ln / 2.302585092994046, 6)
+    return round(log10_of(ln), 6)

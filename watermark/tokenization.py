@@ -35,6 +35,7 @@ __all__ = ["MAX_TOKENIZER_BYTES", "TOKENIZER_FILE", "Tokenizer", "load_tokenizer
 
 MAX_TOKENIZER_BYTES: Final = 128 * 1024 * 1024
 TOKENIZER_FILE: Final = "tokenizer.json"
+_TOGETHER_CHARACTERS: Final = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,12 @@ class Tokenizer:
         """
         for text in texts:
             _check_text(text)
-        with _refusals(MalformedInputError, "the tokenizer cannot encode this text"):
-            encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.uint32) for encoding in encodings]
+        ids: list[NDArray[np.uint32]] = []
+        for part in _parts(texts):
+            with _refusals(MalformedInputError, "the tokenizer cannot encode this text"):
+                encodings = self._backend.encode_batch_fast(part, add_special_tokens=False)
+            ids += [np.array(encoding.ids, np.uint32) for encoding in encodings]
+        return ids
 
     def encode_with_offsets(self, text: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return a text's ids, and the characters of `text` that each came from.
@@ -160,6 +164,24 @@ def _parse(data: bytes, name: str) -> tokenizers.Tokenizer:
         if isinstance(backend.model, tokenizers.models.BPE):
             backend.model.dropout = None  # Or every run would give other ids.
         return backend
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the texts, so many at a time that what is built of them fits the caches.
+
+    The package builds 100 bytes and a string for each token. Two thousand texts of 400 tokens at
+    once took 1.3 times as long as 64 at a time.
+    """
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        if part and characters + len(text) > _TOGETHER_CHARACTERS:
+            yield part
+            part, characters = [], 0
+        part.append(text)
+        characters += len(text)
+    if part:
+        yield part
 
 
 def _check_text(text: str) -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from countermark.watermark.correction import log10_of
+
 __all__ = ["WRONG_LIMIT", "Answer", "Detection", "Evidence", "Payload", "Span"]
 
-WRONG_LIMIT = 1e-3
-_LN_10 = math.log(10)
+WRONG_LIMIT = 1e-4
 
 
 class Answer(StrEnum):
@@ -50,10 +51,8 @@ class Payload:
         ln_wrong: Natural logarithm of another: of texts that carry another message, or one under
             another MAC key, at most that share lets a message that is not theirs look as good.
         scored: How many (context, token) pairs counted.
-        symbol_ln_p: For each of the four symbols, how often any symbol would suit as well by
+        symbol_ln_p: For each of the eight symbols, how often any symbol would suit as well by
             chance: at most 0; near 0 where the symbol would be a guess without the others.
-        runner_up_ln_gap: By what factor the next best message tried has a larger p-value; its
-            natural logarithm.
 
     """
 
@@ -62,7 +61,6 @@ class Payload:
     ln_wrong: float
     scored: int
     symbol_ln_p: tuple[float, ...]
-    runner_up_ln_gap: float
 
     @property
     def readable(self) -> bool:
@@ -104,12 +102,12 @@ class Evidence:
     @property
     def log10_p(self) -> float:
         """Decimal logarithm of this test's own p-value."""
-        return self.ln_p / _LN_10
+        return log10_of(self.ln_p)
 
     @property
     def log10_corrected_p(self) -> float:
         """Decimal logarithm of the corrected p-value."""
-        return self.ln_corrected_p / _LN_10
+        return log10_of(self.ln_corrected_p)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,21 +14,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countermark.watermark import weighted_bits_kernels as kernels
 from countermark.watermark.compiled import compiled
 
 __all__ = ["Lattice", "lattice", "weighted_bits_tails"]
 
-_SMALL = 46.0  # e**-46 is 1e-20.
-_LEAST_TILT = 3.0  # Of 1 / sd: what keeps the pole at 0 away costs e**4.5, two digits.
 _SLACK = 0.05  # Of the lower bounds of a lattice, which are from 0 to the number of bits.
 _GRID = 1 << 26  # Sines that a lattice may cost.
 _TABLE_TOTALS = 1 << 16  # Above, a table costs more than it saves.
-_LARGEST_EXPONENT = 700.0
 _TABLE_LOG = 640.0  # -ln of the least mass in a table; float64 ends at 708.
+_ROWS = 1 << 12  # Stations that are remembered for one law: 4.4 MB, when all are in use.
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,40 @@ def lattice(weights: tuple[int, ...]) -> Lattice:
     return Lattice(step, reduced, floors, rests)
 
 
+class _Memory:
+    """Stations of one law; any station has one place, and the last one that came keeps it."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.names = np.zeros(_ROWS, np.int64)
+        self.rows = np.zeros((_ROWS, kernels.ROW))
+
+
+@lru_cache(maxsize=16)
+def _memory(_weights: bytes, _probability: float) -> _Memory:
+    return _Memory()
+
+
 def weighted_bits_tails(
     totals: NDArray[np.float64], counts: NDArray[np.int64], on: Lattice, probability: float
 ) -> NDArray[np.float64]:
     """Return ln P(sum of `counts` tokens >= `totals`), float64 [K]; totals are integers / step."""
-    out = _contour_tails(totals, counts, on.weights, probability, on.floors, on.rests)
+    memory = _memory(on.weights.tobytes(), probability)
+    with memory.lock:
+        out = _contour_tails(
+            totals,
+            counts,
+            on.weights,
+            probability,
+            on.floors,
+            on.rests,
+            memory.names,
+            memory.rows,
+        )
     # What the kernel left: few tokens, where a table is quick and every term is positive.
-    for count in np.unique(counts[np.isnan(out)]):
-        rows = np.isnan(out) & (counts == count)
+    lacking = np.isnan(out)
+    for count in np.unique(counts[lacking]):
+        rows = lacking & (counts == count)
         table = _table(tuple(on.weights), int(count), probability)
         out[rows] = table[totals[rows].astype(np.int64)]
     return out
@@ -109,34 +135,6 @@ def _masses(weights: NDArray[np.float64], count: int, p: float) -> NDArray[np.fl
 
 
 @compiled
-def _tilt(weights: NDArray[np.float64], p: float, mean: float) -> float:
-    """Return t such that one token, tilted by e**(t total), has this mean; above its own mean.
-
-    Newton steps inside a shrinking bracket. Any tilt gives the right tail; a better one only
-    keeps more digits, so 1e-6 of a standard deviation is plenty.
-    """
-    odds = p / (1 - p)
-    low, high, t = 0.0, math.inf, 0.0
-    for _ in range(200):
-        at, variance = 0.0, 0.0
-        for w in weights:
-            miss = 1 / (1 + odds * math.exp(min(t * w, _LARGEST_EXPONENT)))
-            at += w * (1 - miss)
-            variance += w * w * miss * (1 - miss)
-        gap = mean - at
-        if abs(gap) <= 1e-6 * math.sqrt(variance):
-            break
-        if gap > 0:
-            low = t
-        else:
-            high = t
-        t += gap / variance if variance > 0 else math.inf
-        if not low < t < high:
-            t = (low + high) / 2 if high < math.inf else 2 * low + 1 / weights.max()
-    return t
-
-
-@compiled
 def _tail(
     k: float,
     n: float,
@@ -145,130 +143,33 @@ def _tail(
     floors: NDArray[np.float64],
     rests: NDArray[np.float64],
     least: float,
+    names: NDArray[np.int64],
+    rows: NDArray[np.float64],
 ) -> float:
     """Return ln P(sum of n tokens >= k) for k above the mean; NaN where a table is better.
 
-    If it is below `least`, an upper bound of it instead, also below `least`.
+    If it is below `least`, an upper bound of it may be returned instead, also below `least`.
     """
     bits, largest = len(weights), weights.sum()
     if k > n * largest - 0.5:
         return n * bits * math.log(p) if k <= n * largest else -math.inf
     if n * largest <= _TABLE_TOTALS and -n * bits * math.log(min(p, 1 - p)) < _TABLE_LOG:
         return math.nan
-    own = math.sqrt(n * p * (1 - p)) * math.sqrt((weights * weights).sum())
-    t = max(_tilt(weights, p, k / n), _LEAST_TILT / own)
-    log_factor: float = -t * (k - n * p * largest)
-    mean, variance = 0.0, 0.0
-    q, miss = np.empty(bits), np.empty(bits)
-    for i in range(bits):
-        w = weights[i]
-        growth = p * math.expm1(min(t * w, _LARGEST_EXPONENT))
-        q[i], miss[i] = (p + growth) / (1 + growth), (1 - p) / (1 + growth)
-        log_factor += n * (math.log1p(growth) - t * w * p)
-        mean += n * w * q[i]
-        variance += n * w * w * q[i] * miss[i]
-    if log_factor < least:  # Chernoff's bound.
-        return log_factor
-    third = float(weights[-1]) * _SMALL / 3
-    reach = third + math.sqrt(third * third + 2 * _SMALL * variance)
-    period = math.ceil(reach + max(0.0, mean - k) + _SMALL / t + 2)
-    tail: float = _integral(k, n, weights, q, miss, t, period, floors, rests)
-    log_p: float = log_factor + math.log(tail)
-    return min(0.0, log_p)
-
-
-@compiled
-def _integral(
-    k: float,
-    n: float,
-    weights: NDArray[np.float64],
-    q: NDArray[np.float64],
-    miss: NDArray[np.float64],
-    t: float,
-    period: float,
-    floors: NDArray[np.float64],
-    rests: NDArray[np.float64],
-) -> float:
-    """Return sum over d >= 0 of e**(-t d) P(tilted sum = k + d), by the trapezoid rule."""
-    # |characteristic function|^2 is the product of 1 - 4 q (1 - q) sin^2(w u / 2), so that its
-    # power n is at most exp(-2 n min(q (1 - q)) g(u)): a proof that most steps do not matter.
-    needed = _SMALL / (2 * n * (q * miss).min())
-    cell = math.pi / len(floors)
-    monotone = math.pi / weights[-1]  # Every sine rises up to here.
-    sine, cosine = np.zeros(len(q)), np.ones(len(q))
-    turn_sine, turn_cosine = np.sin(weights * math.pi / period), np.cos(weights * math.pi / period)
-    total, j, known = 1 / -math.expm1(-t), 1, 0
-    while 2 * j <= period:
-        u = 2 * math.pi * j / period
-        at = min(int(u / cell), len(floors) - 1)
-        if rests[at] > needed:
-            break
-        if floors[at] > needed:
-            while floors[at] > needed:  # Ends before the last cell, because of `rests`.
-                at += 1
-            j = max(j + 1, math.ceil(at * cell * period / (2 * math.pi)))
-            continue
-        if known != j - 1 or j % 64 == 0:  # After a jump, and before rounding adds up.
-            sine, cosine = np.sin(weights * (u / 2)), np.cos(weights * (u / 2))
-        else:
-            _turn(sine, cosine, turn_sine, turn_cosine)
-        known = j
-        log_size, angle = _characteristic(q, miss, sine, cosine)
-        if n * log_size >= -_SMALL:
-            part = math.exp(n * log_size) * _over_pole(n * angle - k * u, t, u)
-            total += part if 2 * j == period else 2 * part
-        elif u < monotone:
-            j = max(j, int(monotone * period / (2 * math.pi)) - 1)
-        j += 1
-    return total / period
-
-
-@compiled
-def _turn(
-    sine: NDArray[np.float64],
-    cosine: NDArray[np.float64],
-    by_sine: NDArray[np.float64],
-    by_cosine: NDArray[np.float64],
-) -> None:
-    """Add to each angle, in place."""
-    for i in range(len(sine)):
-        s, c = sine[i], cosine[i]
-        sine[i] = s * by_cosine[i] + c * by_sine[i]
-        cosine[i] = c * by_cosine[i] - s * by_sine[i]
-
-
-@compiled
-def _over_pole(angle: float, t: float, u: float) -> float:
-    """Return the real part of e**(i angle) / (1 - e**-(t + i u))."""
-    x, y = 1 - math.exp(-t) * math.cos(u), math.exp(-t) * math.sin(u)
-    return (math.cos(angle) * x + math.sin(angle) * y) / (x * x + y * y)
-
-
-@compiled
-def _characteristic(
-    q: NDArray[np.float64],
-    miss: NDArray[np.float64],
-    sine: NDArray[np.float64],
-    cosine: NDArray[np.float64],
-) -> tuple[float, float]:
-    """Return the logarithm of the modulus, and the angle, of prod_l (1 - q_l + q_l e**(i w_l u)).
-
-    Args:
-        q: float64 [L].
-        miss: float64 [L], 1 - q without its cancellation.
-        sine: float64 [L], of w_l u / 2.
-        cosine: The same.
-
-    """
-    lost, re, im = 0.0, 1.0, 0.0
-    for i in range(len(q)):
-        s = sine[i]
-        x, y = 1 - 2 * q[i] * s * s, 2 * q[i] * s * cosine[i]
-        re, im = re * x - im * y, re * y + im * x
-        d = 4 * q[i] * miss[i] * s * s
-        lost += d - lost * d  # A difference from 1, because n multiplies its error.
-    size = 0.5 * math.log1p(-lost) if lost < 1 else -math.inf
-    return size, math.atan2(im, re)
+    centre, square = n * p * largest, 0.0
+    for w in weights:
+        square += w * w
+    own = math.sqrt(n * p * (1 - p) * square)
+    number = kernels.station_of((k - centre) / own)
+    if number < kernels.STATIONS:
+        # The tails of the complement are of another law, which has places of its own.
+        name = (np.int64(n) << 3) | (number << 1) | (least > -math.inf)
+        row = rows[name & (_ROWS - 1)]
+        if names[name & (_ROWS - 1)] != name:
+            kernels.station(number, n, weights, p, own, floors, rests, row)
+            names[name & (_ROWS - 1)] = name
+        if row[0] >= 0:
+            return kernels.series_tail(k, centre, row)
+    return kernels.lone_tail(k, n, weights, p, own, floors, rests, least)
 
 
 @compiled
@@ -279,6 +180,8 @@ def _contour_tails(
     p: float,
     floors: NDArray[np.float64],
     rests: NDArray[np.float64],
+    names: NDArray[np.int64],
+    rows: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     out = np.zeros(len(totals))
     largest = weights.sum()
@@ -287,8 +190,9 @@ def _contour_tails(
         if n == 0 or k <= 0:
             continue
         if k > n * p * largest:
-            out[i] = _tail(k, n, weights, p, floors, rests, -math.inf)
+            out[i] = _tail(k, n, weights, p, floors, rests, -math.inf, names, rows)
         else:  # The complement, as the tail of the bits that are 0.
-            below = _tail(n * largest - k + 1, n, weights, 1 - p, floors, rests, -_SMALL)
+            k = n * largest - k + 1
+            below = _tail(k, n, weights, 1 - p, floors, rests, -kernels.SMALL, names, rows)
             out[i] = math.log1p(-math.exp(below))
     return out

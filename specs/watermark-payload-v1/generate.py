@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 VECTORS = Path(__file__).parent / "vectors"
 VOCABULARY = 32_000
 CANDIDATES = 64
+PLACES = 8
+MODULUS = 0x1100B
 Row = dict[str, Any]
 
 
@@ -38,16 +40,46 @@ def word(key: bytes, tag: int, symbol: int, context: list[int], token: int) -> i
     return int.from_bytes(state[:8], "little")
 
 
+def multiply(a: int, b: int) -> int:
+    """Return the product of two elements of the field of 1.4: of polynomials, then reduced."""
+    product = 0
+    for bit in range(16):
+        product ^= (a << bit) * (b >> bit & 1)
+    for bit in range(30, 15, -1):
+        product ^= (MODULUS << bit - 16) * (product >> bit & 1)
+    return product
+
+
+def inverse(a: int) -> int:
+    """Return 1 / a, which is a^(2^16 - 2)."""
+    result = 1
+    for _ in range(15):
+        a = multiply(a, a)
+        result = multiply(result, a)
+    return result
+
+
+def value_at(point: int, values: list[int]) -> int:
+    """Return the value at a point of the polynomial with these at 0, 1, 2 and 3 (Lagrange)."""
+    total = 0
+    for one, term in enumerate(values):
+        for other in set(range(len(values))) - {one}:
+            term = multiply(multiply(term, point ^ other), inverse(one ^ other))  # noqa: PLW2901
+        total ^= term
+    return total
+
+
 def symbols_of(mac_key: bytes, identifier: int) -> list[int]:
-    """Return the four symbols of section 1."""
+    """Return the eight symbols of section 1."""
     text = b"countermark-gumbel-payload-v1\x00" + identifier.to_bytes(6, "big")
     mac = hmac.new(mac_key, text, hashlib.sha256).digest()
-    return [identifier >> 16 * i & 0xFFFF for i in range(3)] + [mac[0] * 256 + mac[1]]
+    message = [identifier >> 16 * i & 0xFFFF for i in range(3)] + [mac[0] * 256 + mac[1]]
+    return message + [value_at(point, message) for point in range(4, PLACES)]
 
 
 def place_of(key: bytes, context: list[int]) -> int:
     """Return the place of a context (2.1)."""
-    return word(key, 5, 0, context, 0) & 3
+    return word(key, 5, 0, context, 0) & 7
 
 
 def write(
@@ -79,7 +111,7 @@ def log_tail(count: int, total: float) -> float:
 
 def read(key: bytes, symbols: list[int], tokens: list[int], width: int) -> Row:
     """Return places, totals and both bounds under a message (sections 3 and 5)."""
-    places, counts, parts, seen = [], [0] * 4, [[], [], [], []], set()
+    places, counts, parts, seen = [], [0] * PLACES, [[] for _ in range(PLACES)], set()
     for at in range(width, len(tokens)):
         pair = tuple(tokens[at - width : at + 1])
         if pair in seen:
@@ -93,17 +125,22 @@ def read(key: bytes, symbols: list[int], tokens: list[int], width: int) -> Row:
     totals = [math.fsum(part) for part in parts]
     ln_p = 48 * math.log(2) + log_tail(sum(counts), math.fsum(totals))
     worst = -math.inf
-    for size in range(1, 5):
-        share = 0.225 if size == 1 else 0.1 / 11
-        for chosen in itertools.combinations(range(4), size):
+    for size in range(5, PLACES + 1):
+        share = 1 / (4 * math.comb(PLACES, size))
+        for chosen in itertools.combinations(range(PLACES), size):
             tail = log_tail(sum(counts[d] for d in chosen), math.fsum(totals[d] for d in chosen))
-            worst = max(worst, 16 * (size - 1) * math.log(2) + tail - math.log(share))
+            worst = max(worst, 16 * (size - 5) * math.log(2) + tail - math.log(share))
     return {
         "places": places,
         "totals": totals,
         "ln_p": min(0.0, ln_p),
         "ln_w": min(0.0, worst),
     }
+
+
+def may_tell(found: Row) -> bool:
+    """Say whether both bounds allow to tell a message (4.3)."""
+    return bool(found["ln_p"] <= math.log(1e-6) and found["ln_w"] <= math.log(1e-4))
 
 
 def text_rows(rng: random.Random) -> list[Row]:
@@ -125,7 +162,15 @@ def text_rows(rng: random.Random) -> list[Row]:
         )
         other = bytes([key[0] ^ 1]) + key[1:]
         rows.append({"why": "another key", "spec": "5.1"} | base | none | {"key": other.hex()})
-        rows.append({"why": "too short", "spec": "4.3"} | base | none | {"tokens": tokens[:24]})
+        short = next(
+            n for n in range(width, 140) if may_tell(read(key, symbols, tokens[:n], width))
+        )
+        rows.append(
+            {"why": "a token too short", "spec": "4.3"}
+            | base
+            | none
+            | {"tokens": tokens[: short - 1]}
+        )
         rows.append({"why": "context only", "spec": "3.1"} | base | none | {"tokens": tokens[:2]})
         rows.append({"why": "no token", "spec": "3.1"} | base | none | {"tokens": []})
         plain = write(rng, key, None, width, 400)

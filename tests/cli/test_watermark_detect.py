@@ -13,7 +13,7 @@ from countermark.watermark.common_pairs import Calibration, dump_calibration
 from countermark.watermark.keyring import KeyRing
 from countermark.watermark.keyring_files import Protection, load_ring, save_ring
 from countermark.watermark.units import NO_PAIRS, CommonPairs
-from support.command import Ran, run
+from support.command import Ran, run, run_anew
 from support.marked import VOCABULARY, new_key
 
 FOUND, NOT_FOUND, NOT_ENOUGH, MALFORMED = 0, 10, 15, 14
@@ -252,7 +252,7 @@ def test_a_batch_is_resumed_to_the_same_bytes_and_never_over_other_inputs(texts:
     whole = out.read_bytes()
     assert refusal(detect(texts, *words)) == (1, "file-exists")
     out.write_bytes(whole[: len(whole) // 2])  # As after a power cut.
-    ran = detect(texts, *words, "--resume")
+    ran = run_anew("watermark", "detect", *words, "--resume", cwd=texts)
     assert (ran.code, out.read_bytes()) == (EXIT_OK, whole)
     assert ran.document["resumed"] >= 1
     assert refusal(detect(texts, *words, "--resume", "--alpha", "1e-3")) == (1, "batch")

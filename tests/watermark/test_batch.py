@@ -369,11 +369,13 @@ def test_an_interrupted_run_leaves_whole_lines_and_is_resumed(tmp_path: Path) ->
     data = TEN * 3_000
     source.write_bytes(data)
     script = (
-        "import sys\nfrom pathlib import Path\n"
+        "import sys, time\nfrom pathlib import Path\n"
         "from countermark.watermark.batch import *\n"
         "from countermark.watermark.records import read_lines\n"
         "say = lambda texts: [{'size': len(text)} for text in texts]\n"
-        "tell = lambda done: done == 2000 and print('running', flush=True)\n"
+        "def tell(done):\n"
+        "    if done == 2000: print('running', flush=True)\n"
+        "    if done == 29000: time.sleep(600)  # However late the interrupt is.\n"
         "run(read_lines(open(sys.argv[1], 'rb')), Core(texts=say), Path(sys.argv[2]),\n"
         "    options=BatchOptions(), job='j', progress=tell)\n"
     )

@@ -59,6 +59,26 @@ def test_with_one_key_exactly_the_promised_share_of_unmarked_texts_is_called_mar
     assert 28 <= found <= 75  # Binomial(1000, 0.05) is outside once in 2,000 times.
 
 
+def test_answers_for_many_texts_are_those_for_each_alone() -> None:
+    # More tokens than are scored at once, variants of a text on both sides of where that ends.
+    rng = np.random.default_rng(5)
+    texts = [random_text(rng, int(n)) for n in rng.integers(0, 12_000, 40)]
+    names = [("as-is", "second"), ("as-is",)] * 13 + [("as-is",)]
+    tried = [gumbel(2), gumbel(3, width=4)]
+    together = detect_ids(documents(*texts), tried, WHOLE, variants=names)
+    first = 0
+    for answer, of_text in zip(together, names, strict=True):
+        own = documents(*texts[first : first + len(of_text)])
+        assert detect_ids(own, tried, WHOLE, variants=[of_text]) == [answer]
+        first += len(of_text)
+
+
+def test_a_text_without_any_variant_is_refused() -> None:
+    with pytest.raises(SchemeError) as refusal:
+        detect_ids(documents([1, 2, 3]), [gumbel(2)], WHOLE, variants=[("as-is",), ()])
+    assert refusal.value.code == "scheme-parameters"
+
+
 @pytest.mark.parametrize(
     ("keys", "variants", "tokens"), [(5, 1, 60), (1, 4, 60), (3, 2, 600)], ids=str
 )

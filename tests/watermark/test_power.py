@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from countermark.watermark.correction import log_threshold
 from countermark.watermark.errors import SchemeError
 from countermark.watermark.power import (
     GUMBEL_AT_1_8_BITS,
@@ -25,7 +26,6 @@ from countermark.watermark.power import (
 from countermark.watermark.statistics import (
     log_binomial_tail,
     log_gamma_tail,
-    log_threshold,
     log_weighted_bits_tail,
 )
 

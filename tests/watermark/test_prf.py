@@ -13,7 +13,7 @@ from countermark.watermark.documents import Documents
 from countermark.watermark.errors import SchemeError
 from countermark.watermark.green_list import GreenListDetector
 from countermark.watermark.gumbel import GumbelDetector
-from countermark.watermark.prf import MAX_WIDTH, Tag, blocks, symbol_blocks, vocabulary_blocks
+from countermark.watermark.prf import MAX_WIDTH, Tag, blocks, symbol_sweeps, vocabulary_blocks
 
 FOLDER = Path(__file__).parents[2] / "specs/watermark-schemes-v1/vectors"
 ROWS: list[dict[str, Any]] = json.loads((FOLDER / "keyed-function.json").read_text())["rows"]
@@ -34,14 +34,17 @@ def test_block_is_that_of_the_vector(row: dict[str, Any]) -> None:
     documents, positions = pair(row)
     key = bytes.fromhex(row["key"])
     context = np.array(row["context"], np.uint32)
-    by_symbol = symbol_blocks(
-        key, row["tag"], context, row["token"], np.array([row["symbol"]], np.uint32)
-    )
-    assert by_symbol.astype("<u8").tobytes().hex() == row["output"]
+    token, symbol = np.array([row["token"]], np.uint32), np.array([row["symbol"]], np.uint32)
+    (sweep,) = symbol_sweeps(key, row["tag"], documents, positions, len(context))
+    assert sweep[row["symbol"]].astype("<u8").tobytes().hex() == row["output"]
+    found = vocabulary_blocks(key, row["tag"], context, token, symbol=row["symbol"])
+    assert found.astype("<u8").tobytes().hex() == row["output"]
+    found = blocks(key, row["tag"], documents, positions, len(context), symbols=symbol)
+    assert found.astype("<u8").tobytes().hex() == row["output"]
     if row["symbol"] == 0:
         found = blocks(key, row["tag"], documents, positions, len(context))
         assert found.astype("<u8").tobytes().hex() == row["output"]
-        found = vocabulary_blocks(key, row["tag"], context, np.array([row["token"]], np.uint32))
+        found = vocabulary_blocks(key, row["tag"], context, token)
         assert found.astype("<u8").tobytes().hex() == row["output"]
 
 
@@ -75,16 +78,16 @@ def test_many_positions_at_once_are_what_each_is_alone() -> None:
 
 @pytest.mark.parametrize("change", ["key", "tag", "width", "context", "token", "symbol"])
 def test_any_change_of_an_input_changes_about_half_of_the_bits(change: str) -> None:
-    context, symbol = np.array([5, 6], np.uint32), np.array([0], np.uint32)
-    first = symbol_blocks(KEY, Tag.PAYLOAD, context, 7, symbol)
-    second = symbol_blocks(
+    context, token = np.array([5, 6], np.uint32), np.array([7], np.uint32)
+    first = vocabulary_blocks(KEY, Tag.PAYLOAD, context, token)
+    second = vocabulary_blocks(
         bytes(16) if change == "key" else KEY,
         Tag.GUMBEL if change == "tag" else Tag.PAYLOAD,
         np.array(
             [0, 5, 6] if change == "width" else [5, 4] if change == "context" else [5, 6], "u4"
         ),
-        8 if change == "token" else 7,
-        symbol + np.uint32(change == "symbol"),
+        token + np.uint32(change == "token"),
+        symbol=int(change == "symbol"),
     )
     assert 40 < sum(int(x).bit_count() for x in (first ^ second)[0]) < 88
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from countermark.watermark import statistics
+from countermark.watermark.correction import bonferroni, log10_of, log_threshold
 from countermark.watermark.errors import MalformedInputError, SchemeError
 from countermark.watermark.statistics import (
     MAX_BITS,
     MAX_COUNT,
     MAX_WEIGHT,
-    bonferroni,
-    log10_of,
     log_binomial_tail,
     log_gamma_tail,
-    log_threshold,
     log_two_gamma_tail,
     log_weighted_bits_tail,
 )
+from countermark.watermark.weighted_bits import lattice
+from countermark.watermark.weighted_bits_kernels import lone_tail
 
 VECTORS = Path(__file__).parents[2] / "specs/watermark-statistics-v1/vectors"
 Floats = NDArray[np.float64]
@@ -250,6 +251,52 @@ def test_thirty_bits_of_many_tokens_have_the_tail_of_a_finer_integral(
     assert one(TAILS["thirty-bits"], float(total), count) == pytest.approx(want, rel=0, abs=1e-10)
 
 
+def test_a_tail_does_not_depend_on_what_was_asked_before() -> None:
+    # Series are remembered by number of tokens; 512 apart they have the same place.
+    counts = np.array([40, 552, 40, 1064, 552, 40])
+    totals = np.array([97_000.0, 1_330_000.0, 101_000.0, 2_545_000.0, 1_300_000.0, 93_000.0])
+    together = TAILS["thirty-bits"](totals, counts)
+    for order in (slice(None, None, -1), slice(1, None, 2), slice(3, 4)):
+        assert (
+            TAILS["thirty-bits"](totals[order], counts[order]).tolist() == together[order].tolist()
+        )
+
+
+def test_threads_that_ask_for_tails_at_once_get_what_one_gets() -> None:
+    rng = np.random.default_rng(6)
+    counts = rng.integers(14, 3000, 2000)
+    totals = np.floor(2392.5 * counts + 486 * np.sqrt(counts) * rng.normal(0, 2, 2000))
+    expected = TAILS["thirty-bits"](totals, counts)
+    with ThreadPoolExecutor(4) as pool:
+        orders = [rng.permutation(2000) for _ in range(4)]
+        found = pool.map(lambda at: TAILS["thirty-bits"](totals[at], counts[at]), orders)
+        assert all(
+            log_p.tolist() == expected[at].tolist() for log_p, at in zip(found, orders, strict=True)
+        )
+
+
+@pytest.mark.parametrize("p", [0.5, 0.4996, 0.1, 0.9])
+@pytest.mark.parametrize("weights", [LINEAR_30, (5, 4, 3, 2, 1), (64, 1), (1000, 999, 3)])
+def test_a_shared_series_says_what_an_integral_of_its_own_says(
+    weights: tuple[int, ...], p: float
+) -> None:
+    on = lattice(tuple(sorted(weights)))
+    for count in (40, 400, 6000):
+        mean = count * p * sum(weights)
+        own = math.sqrt(count * p * (1 - p) * sum(w * w for w in weights))
+        if count * sum(weights) <= 1 << 16:
+            continue  # A table answers.
+        # On both sides of the borders between stations, and beyond the last.
+        for z in (0.001, 1.5, 2.999, 3.001, 4.2, 4.999, 5.001, 6.999, 7.001, 8.999, 9.001, 12.0):
+            total = float(math.ceil(mean + z * own))
+            if total >= count * sum(weights):
+                continue
+            law = (float(count), on.weights, p, own, on.floors, on.rests)
+            alone = lone_tail(total, *law, -math.inf)
+            shared = one(lambda x, n: log_weighted_bits_tail(x, n, weights, p), total, count)
+            assert shared == pytest.approx(alone, rel=0, abs=1e-11)
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 60), st.sampled_from([(3, 1), (7, 5, 2), (64, 1), (2, 4, 6, 9)]))
 @example(60, (64, 1))
@@ -303,17 +350,17 @@ def test_the_probability_of_one_in_1e2000_is_a_number() -> None:
 
 
 def test_a_correction_multiplies_and_never_exceeds_one() -> None:
-    log_p = np.array([-math.inf, -5000.0, math.log(1e-3), 0.0])
+    log_p = [-math.inf, -5000.0, math.log(1e-3), 0.0]
     want = [-math.inf, -5000 + math.log(50), math.log(0.05), 0.0]
-    np.testing.assert_allclose(bonferroni(log_p, 50), want, rtol=1e-14)
-    assert bonferroni(log_p, 1).tolist() == log_p.tolist()
-    assert bonferroni(np.array([-1e3]), 10**400)[0] == pytest.approx(-1e3 + 400 * math.log(10))
+    np.testing.assert_allclose([bonferroni(one, 50) for one in log_p], want, rtol=1e-14)
+    assert [bonferroni(one, 1) for one in log_p] == log_p
+    assert bonferroni(-1e3, 10**400) == pytest.approx(-1e3 + 400 * math.log(10))
 
 
 @pytest.mark.parametrize("log_p", [math.nan, 1e-9])
 def test_a_correction_refuses_what_is_no_probability(log_p: float) -> None:
     with pytest.raises(MalformedInputError):
-        bonferroni(np.array([log_p]), 1)
+        bonferroni(log_p, 1)
 
 
 def test_a_threshold_is_the_level_over_the_tests() -> None:
@@ -323,7 +370,7 @@ def test_a_threshold_is_the_level_over_the_tests() -> None:
         with pytest.raises(ValueError, match="expected"):
             log_threshold(level, tests)
     with pytest.raises(ValueError, match="expected at least 1"):
-        bonferroni(np.zeros(1), 0)
+        bonferroni(0.0, 0)
 
 
 def test_what_is_public_exists() -> None:

@@ -12,12 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from countermark.watermark import synthid_kernels as kernels
 from countermark.watermark.documents import Documents
+from countermark.watermark.draws import distinct_draws
 from countermark.watermark.errors import (
     MalformedDescriptorError,
     SchemeError,
     WatermarkError,
 )
+from countermark.watermark.scoring import score
 from countermark.watermark.synthid import (
     SynthIdDetector,
     linear_weights,
@@ -25,6 +28,7 @@ from countermark.watermark.synthid import (
     sampling_table,
 )
 from countermark.watermark.tournament import tournament_sample
+from countermark.watermark.units import find_units
 
 VECTORS = sorted((Path(__file__).parents[2] / "specs/rosetta-synthid-v1/vectors").glob("*.json"))
 SIZE = 1 << 16
@@ -81,11 +85,11 @@ def test_rosetta_synthid_v1_vector(path: Path) -> None:
 
 
 def check(found: NDArray[np.float64], expected: list[str | None]) -> None:
-    for score, fraction in zip(found, expected, strict=True):
+    for one, fraction in zip(found, expected, strict=True):
         if fraction is None:
-            assert np.isnan(score)
+            assert np.isnan(one)
         else:
-            assert abs(Fraction(float(score)) - Fraction(fraction)) <= Fraction(5, 10**16)
+            assert abs(Fraction(float(one)) - Fraction(fraction)) <= Fraction(5, 10**16)
 
 
 @pytest.mark.parametrize("size", [1 << 12, 1 << 16, 1 << 18, 40_000])
@@ -118,6 +122,16 @@ def test_values_are_the_same_for_positions_in_any_order() -> None:
     )
 
 
+def test_lower_words_of_hashes_are_those_of_whole_hashes_for_positions_in_any_order() -> None:
+    rng = np.random.default_rng(8)
+    documents = lay(rng.integers(0, 50_000, 3000))
+    for positions in (np.arange(4, 3000), rng.permutation(np.arange(4, 3000))[:700]):
+        whole = kernels.states(documents.tokens, positions, 4)
+        for size in (1 << 12, 1 << 16, 1 << 24):
+            lower = kernels.table_states(documents.tokens, positions, 4, size)
+            assert np.array_equal(lower, whole & np.uint64(size - 1))
+
+
 def test_equal_identities_have_equal_g_values_under_every_key_and_unequal_ones_do_not() -> None:
     rng = np.random.default_rng(5)
     documents = lay(rng.integers(0, VOCABULARY, 3000))
@@ -136,6 +150,67 @@ def test_a_table_of_another_size_is_known_by_the_whole_hash() -> None:
     detector = SynthIdDetector(keys(3), sampling_table_size=50_000)
     identities = detector.identities(documents, scored(documents, 4))
     assert len(np.unique(identities)) == len(identities)
+
+
+def uneven_documents() -> Documents:
+    """Some 38,000 tokens whose states repeat, in documents that are long, short and empty."""
+    rng = np.random.default_rng(14)
+    lengths = (400, 0, 3, 30_000, 511, 4, 512, 513, 1, 1024, 5000, 0)
+    return lay(*[rng.zipf(1.3, n) % VOCABULARY for n in lengths])
+
+
+@pytest.mark.parametrize("size", [1 << 12, 1 << 16, 1 << 18])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_one_pass_counts_and_scores_what_three_passes_do(size: int, weighted: bool) -> None:
+    documents = uneven_documents()
+    detector = SynthIdDetector(keys(5), sampling_table_size=size, weighted=weighted)
+    pairs = find_units(documents, detector.width)
+    found = detector.distinct_scores(documents, pairs)
+    assert found is not None
+    expected = distinct_draws(pairs, detector.identities(documents, pairs.positions))
+    for name in ("positions", "starts", "repeated", "common"):
+        assert np.array_equal(getattr(found.units, name), getattr(expected, name)), name
+    assert len(found.units.positions) < len(pairs.positions)
+    values = detector.values(documents, expected.positions)
+    assert np.array_equal(found.values, values)
+    sums = [part.sum() for part in np.split(values, expected.starts[1:-1])]
+    assert np.array_equal(found.totals, sums)
+
+
+@pytest.mark.parametrize("size", [1 << 12, 1 << 16, 1 << 18, 40_000])
+def test_scores_of_many_documents_are_those_of_each_alone(size: int) -> None:
+    documents = uneven_documents()
+    detector = SynthIdDetector(keys(5), sampling_table_size=size)
+    (together,) = score(documents, [detector], {})
+    for d in range(len(documents)):  # Most of them are too short for one pass.
+        (alone,) = score(documents.part(d, d + 1), [detector], {})
+        assert np.array_equal(together.of(d), alone.values)
+        assert (together.counts[d], together.totals[d]) == (alone.counts[0], alone.totals[0])
+        assert together.log_p()[d] == alone.log_p()[0]
+        assert together.units.repeated[d] == alone.units.repeated[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "documents", "tokens", "one_pass"),
+    [
+        (1 << 12, 256, 512, True),
+        (1 << 12, 255, 511, False),  # A table of sums would cost more than it saves.
+        (1 << 12, 257, 513, False),  # So would emptying a set of all states so often.
+        (1 << 16, 1, 8192, True),
+        (1 << 16, 256, 8192, True),
+        (1 << 16, 257, 8192, False),
+        (100_000, 1, 1 << 15, False),
+    ],
+)
+def test_one_pass_is_for_long_documents_and_tables_of_a_power_of_two(
+    size: int, documents: int, tokens: int, one_pass: bool
+) -> None:
+    # Each document has four tokens more than pairs.
+    laid = lay(*np.array_split(np.arange(tokens + 4 * documents), documents))
+    detector = SynthIdDetector(keys(5), sampling_table_size=size)
+    pairs = find_units(laid, 4)
+    assert len(pairs.positions) == tokens
+    assert (detector.distinct_scores(laid, pairs) is not None) == one_pass
 
 
 def test_linear_weights_have_the_ratios_of_ten_to_one_in_whole_numbers() -> None:

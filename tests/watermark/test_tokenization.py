@@ -88,6 +88,17 @@ def test_ids_are_those_of_the_package_without_special_tokens(
     assert loaded.encode_batch([]) == []
 
 
+def test_more_text_than_is_encoded_at_once_gives_the_ids_of_each_in_order(
+    loaded: Tokenizer,
+) -> None:
+    texts = [f"{n} {SENTENCES[n % 2]} " * (n * n) for n in range(40)]
+    assert sum(map(len, texts)) > 1 << 19
+    together = loaded.encode_batch(texts)
+    assert [array.tolist() for array in together] == [
+        loaded.encode_batch([text])[0].tolist() for text in texts
+    ]
+
+
 def test_what_a_file_says_about_special_tokens_cutting_padding_and_dropout_is_not_done(
     loaded: Tokenizer, data: bytes, tmp_path: Path
 ) -> None:

@@ -41,6 +41,45 @@ def test_first_of_equal_pairs_counts_in_each_document(texts: list[list[int]], wi
     assert units.common.sum() == 0
 
 
+@pytest.mark.parametrize("width", [1, 4])
+def test_pairs_of_many_documents_are_those_of_each_alone(width: int) -> None:
+    # Lengths around what is hashed at once, so that documents end before, at and after its ends.
+    rng = np.random.default_rng(4)
+    texts = [rng.integers(0, 7, n).tolist() for n in (700, 3, 1024, 324, 0, 2048, 1023, 5, 1100)]
+    documents = Documents.of(texts, vocabulary=7)
+    units = find_units(documents, width)
+    expected = by_hand(texts, width)
+    for d, start in enumerate(documents.starts[:-1]):
+        found = units.positions[units.starts[d] : units.starts[d + 1]] - start
+        assert found.tolist() == expected[d]
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_the_pair_whose_fingerprint_is_zero_counts_once_like_any_other(width: int) -> None:
+    text = [width] + [0] * width
+    documents = Documents.of([text, text + text, text[1:]], vocabulary=7)
+    assert fingerprints(documents.tokens, np.array([width]), width).tolist() == [0]
+    units = find_units(documents, width)
+    expected = by_hand([text, text + text, text[1:]], width)
+    begins = documents.starts[:-1].tolist()
+    found = [b + i for b, indexes in zip(begins, expected, strict=True) for i in indexes]
+    assert units.positions.tolist() == found
+    assert units.repeated.tolist() == [0, 1, 0]
+
+
+def test_a_part_of_some_documents_is_those_documents() -> None:
+    texts = [[1, 2], [], [3], [4, 5, 6]]
+    documents = Documents.of(texts, vocabulary=10)
+    for first in range(5):
+        for last in range(first, 5):
+            part, alone = (
+                documents.part(first, last),
+                Documents.of(texts[first:last], vocabulary=10),
+            )
+            assert part.tokens.tolist() == alone.tokens.tolist()
+            assert part.starts.tolist() == alone.starts.tolist()
+
+
 @given(texts=TEXTS)
 def test_common_pairs_never_count(texts: list[list[int]]) -> None:
     documents = Documents.of(texts, vocabulary=7)
