@@ -39,23 +39,22 @@ TORCH = {
 # 1. Section 4: the generator and the shuffle.
 
 
-def outputs(seed: int) -> Iterator[int]:
-    """Yield what mt19937 says after it was seeded with one word."""
+def outputs(seed: int, count: int) -> tuple[int, ...]:
+    """Return the first words that mt19937 says after it was seeded with one."""
     words = [seed & 0xFFFFFFFF]
     for i in range(1, 624):
         words.append((1812433253 * (words[-1] ^ words[-1] >> 30) + i) & 0xFFFFFFFF)
     generator = random.Random()
     generator.setstate((3, (*words, 624), None))
-    while True:
-        yield generator.getrandbits(32)
+    together = generator.getrandbits(32 * count)  # The first word is the lowest.
+    return struct.unpack(f"<{count}I", together.to_bytes(4 * count, "little"))
 
 
 def shuffled(size: int, seed: int, draws: int | None = None) -> list[int]:
     """Return the permutation of 0 to size - 1, of which `draws` places are final."""
     ids = list(range(size))
-    stream = outputs(seed)
-    for i in range(size - 1 if draws is None else draws):
-        other = i + next(stream) % (size - i)
+    for i, word in enumerate(outputs(seed, size - 1 if draws is None else draws)):
+        other = i + word % (size - i)
         ids[i], ids[other] = ids[other], ids[i]
     return ids
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-_MAIN = "from countermark.cli.main import main; main()"
-_TIMEOUT_S = 60  # Only ever met by a command that hangs.
+from support.command import TIMEOUT_S, ended, started
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +42,7 @@ def cli(tmp_path: Path) -> Cli:
     """Run `countermark` with these arguments, its output in pipes."""
 
     def run(*arguments: str | bytes | Path) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-c", _MAIN, *arguments],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env=_environment(tmp_path),
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return Ran(*ended(arguments, cwd=tmp_path, environment=_environment(tmp_path)))
 
     return run
 
@@ -64,19 +53,18 @@ def terminal(tmp_path: Path) -> Cli:
 
     def run(*arguments: str | bytes | Path) -> Ran:
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-            env=_environment(tmp_path),
-        )
-        os.close(theirs)
+        with open(os.devnull, "rb") as nothing, open(theirs, "r+b", buffering=0) as follower:
+            running = started(
+                arguments,
+                cwd=tmp_path,
+                environment=_environment(tmp_path),
+                streams=(nothing.fileno(), follower.fileno(), follower.fileno()),
+            )
         shown = b""
         while chunk := _read(ours):
             shown += chunk
         os.close(ours)
-        return Ran(process.wait(_TIMEOUT_S), shown, b"")
+        return Ran(running.wait(TIMEOUT_S), shown, b"")
 
     return run
 

@@ -30,13 +30,19 @@ from countermark.signing.walk import walk
 
 path = Path(sys.argv[1])
 started = False
+locks, inode = Path("/proc/locks"), f":{path.stat().st_ino} "
+
+def waits():
+    rows = locks.read_text().splitlines() if locks.exists() else []
+    return any("BREAKING" in row and inode in row for row in rows)
 
 def cut(reader, count):
     global started
     if not started:
         started = True
         threading.Thread(target=os.truncate, args=(path, 0), daemon=True).start()
-        time.sleep(0.2)
+        while path.stat().st_size and not waits():
+            time.sleep(0.01)
 
 digest._Pool._on_bytes = cut
 try:
