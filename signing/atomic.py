@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from countermark.signing.errors import FileExistsRefusedError
 from countermark.signing.names import printable
 
-__all__ = ["write_file", "write_files"]
+__all__ = ["new_file", "write_file", "write_files"]
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
@@ -67,14 +69,38 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         _sync_folder(folder)
 
 
+@contextlib.contextmanager
+def new_file(path: Path, *, mode: int = 0o644, replace: bool = True) -> Iterator[BinaryIO]:
+    """Lend a file that gets its name only if the block ends well; as `write_file` otherwise.
+
+    It can be read, written and sought in. If the block raises, nothing is left of it.
+
+    Raises:
+        FileExistsRefusedError: `path` exists and `replace` is False; said before the block, so
+            that nobody works for nothing, and again after it.
+        OSError: The disk refused.
+
+    """
+    if not replace and os.path.lexists(path):
+        raise _would_be_lost(path)
+    temporary, descriptor = _create(path, mode)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            _link_new(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 def _stage(path: Path, data: bytes, mode: int) -> Path:
     """Write and sync a file under a random name beside `path`, and return that name."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    except OSError as e:
-        e.filename = str(path)  # The name that somebody asked for, not the one we made up.
-        raise
+    temporary, descriptor = _create(path, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -86,14 +112,29 @@ def _stage(path: Path, data: bytes, mode: int) -> Path:
     return temporary
 
 
+def _create(path: Path, mode: int) -> tuple[Path, int]:
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.tmp")
+    try:
+        return temporary, os.open(
+            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode
+        )
+    except OSError as e:
+        e.filename = str(path)  # The name that somebody asked for, not the one we made up.
+        raise
+
+
 def _link_new(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError as e:
-        raise FileExistsRefusedError(
-            f"{printable(str(path))} exists and would be lost",
-            hint="choose another name, or remove the file first",
-        ) from e
+        raise _would_be_lost(path) from e
+
+
+def _would_be_lost(path: Path) -> FileExistsRefusedError:
+    return FileExistsRefusedError(
+        f"{printable(str(path))} exists and would be lost",
+        hint="choose another name, or remove the file first",
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from countermark.signing.names import printable
 __all__ = [
     "LEAVES_SUFFIX",
     "SIGNATURE_NAME",
+    "credentials_file",
     "default_signature",
     "evidence_files",
     "find_signature",
@@ -66,9 +67,19 @@ def leaves_file(signature: Path) -> Path:
     return signature.with_name(signature.name + LEAVES_SUFFIX)
 
 
+def credentials_file(signature: Path) -> Path:
+    """Return where the model's content credentials lie (C2PA), which refer to the signature."""
+    return signature.with_name(signature.name.removesuffix(".sig") + ".c2pa")
+
+
 def evidence_files(signature: Path) -> tuple[Path, ...]:
     """Return every file that belongs to a signature; none of them is part of the model."""
-    return (signature, set_file(signature), leaves_file(signature))
+    return (
+        signature,
+        set_file(signature),
+        leaves_file(signature),
+        credentials_file(signature),
+    )
 
 
 def read_evidence(path: Path, max_bytes: int) -> bytes:

@@ -7,6 +7,7 @@ content calls `verify`, which raises unless the outcome is `VERIFIED`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, NoReturn
@@ -85,6 +86,26 @@ def warned(code: str, sentence: str, hint: str = "") -> Check:
 def not_checked(code: str, sentence: str, hint: str = "") -> Check:
     """Return a question that was not asked, with the reason why."""
     return Check(code=code, status=Status.NOT_CHECKED, sentence=sentence, hint=hint)
+
+
+def outcome_of(checks: Sequence[Check]) -> Outcome:
+    """Return the most serious failed check's outcome; `VERIFIED` only if something held."""
+    failures = {check.outcome for check in checks if check.status is Status.FAILED}
+    for outcome in _PRECEDENCE:
+        if outcome in failures:
+            return outcome
+    if any(check.status is Status.HELD for check in checks):
+        return Outcome.VERIFIED
+    return Outcome.NOTHING_TO_VERIFY
+
+
+def decisive_check(checks: Sequence[Check]) -> Check | None:
+    """Return the check that gives the outcome its name; None if nothing failed."""
+    outcome = outcome_of(checks)
+    for check in checks:
+        if check.status is Status.FAILED and check.outcome is outcome:
+            return check
+    return None
 
 
 class TensorChange(NamedTuple):
@@ -214,22 +235,12 @@ class Verdict:
     @property
     def outcome(self) -> Outcome:
         """The most serious failed check's outcome; `VERIFIED` only if something held."""
-        failures = {check.outcome for check in self.checks if check.status is Status.FAILED}
-        for outcome in _PRECEDENCE:
-            if outcome in failures:
-                return outcome
-        if any(check.status is Status.HELD for check in self.checks):
-            return Outcome.VERIFIED
-        return Outcome.NOTHING_TO_VERIFY
+        return outcome_of(self.checks)
 
     @property
     def decisive(self) -> Check | None:
         """The check that gave the outcome its name; None if nothing failed."""
-        outcome = self.outcome
-        for check in self.checks:
-            if check.status is Status.FAILED and check.outcome is outcome:
-                return check
-        return None
+        return decisive_check(self.checks)
 
     @property
     def code(self) -> str:
@@ -251,3 +262,15 @@ class Verdict:
     def __bool__(self) -> NoReturn:
         """Refuse to be a boolean."""
         raise TypeError("a Verdict is not a bool; look at .outcome, or call verify()")
+
+
+def check_document(check: Check) -> dict[str, object]:
+    """Return one check as JSON-ready values."""
+    document: dict[str, object] = {
+        "code": check.code,
+        "status": check.status.value,
+        "sentence": check.sentence,
+    }
+    if check.hint:
+        document["hint"] = check.hint
+    return document

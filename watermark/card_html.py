@@ -8,7 +8,7 @@ from typing import Final
 
 from countermark.signing.names import printable
 
-__all__ = ["Html", "element", "join", "table"]
+__all__ = ["Html", "element", "join", "page", "table"]
 
 _EMPTY: Final = frozenset(("meta", "line", "circle", "rect", "path", "col"))
 
@@ -37,6 +37,22 @@ def element(name: str, *children: str, attributes: Mapping[str, str | float] | N
 def join(*children: str) -> Html:
     """Return markup and texts, one after the other."""
     return Html("".join(one if isinstance(one, Html) else _escaped(one) for one in children))
+
+
+def page(title: str, style: str, *children: str) -> str:
+    """Return a whole document that needs no script and fetches nothing."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    head = element(
+        "head",
+        element("meta", attributes={"charset": "utf-8"}),
+        element("meta", attributes={"name": "viewport", "content": "width=device-width"}),
+        element("meta", attributes={"http-equiv": "Content-Security-Policy", "content": policy}),
+        element("title", title),
+        element("style", Html(style)),
+    )
+    main = element("main", element("h1", title), *children)
+    whole = element("html", head, element("body", main), attributes={"lang": "en"})
+    return f"<!DOCTYPE html>\n{whole}\n"
 
 
 def table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Html:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from countermark.watermark.card import AfterEdit, Card, FalseAlarms, Found, Rate
-from countermark.watermark.card_html import Html, element, table
+from countermark.watermark.card_html import Html, element, page, table
 from countermark.watermark.card_plots import (
     Bars,
     Point,
@@ -54,22 +54,13 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--ink);font-size:12px
 .s4{fill:var(--s4);stroke:var(--s4)}.s5{fill:var(--s5);stroke:var(--s5)}
 .curve.s0,.curve.s1,.curve.s2,.curve.s3,.curve.s4,.curve.s5{fill:none}
 """
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def card_page(card: Card) -> str:
     """Return the page."""
-    head = element(
-        "head",
-        element("meta", attributes={"charset": "utf-8"}),
-        element("meta", attributes={"name": "viewport", "content": "width=device-width"}),
-        element("meta", attributes={"http-equiv": "Content-Security-Policy", "content": _POLICY}),
-        element("title", "Detector card"),
-        element("style", Html(_STYLE)),
-    )
-    main = element(
-        "main",
-        element("h1", "Detector card"),
+    return page(
+        "Detector card",
+        _STYLE,
         *_summary(card),
         *_sources(card),
         *_alarms(card),
@@ -78,8 +69,6 @@ def card_page(card: Card) -> str:
         *_edited(card),
         *_limits(card),
     )
-    page = element("html", head, element("body", main), attributes={"lang": "en"})
-    return f"<!DOCTYPE html>\n{page}\n"
 
 
 def _summary(card: Card) -> list[Html]:

@@ -27,7 +27,7 @@ def test_companions_are_named_after_the_signature() -> None:
     assert leaves_file(Path("d/model.sig")) == Path("d/model.sig.leaves")
     assert set_file(Path("proof")) == Path("proof.sigs.jsonl")
     names = [path.name for path in evidence_files(Path("d/model.sig"))]
-    assert names == ["model.sig", "model.sigs.jsonl", "model.sig.leaves"]
+    assert names == ["model.sig", "model.sigs.jsonl", "model.sig.leaves", "model.c2pa"]
 
 
 def test_a_folders_own_signature_comes_before_the_one_beside_it(tmp_path: Path) -> None:

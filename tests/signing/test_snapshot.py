@@ -71,9 +71,8 @@ def test_the_names_of_git_and_of_the_evidence_are_recorded_as_ignored(tmp_path: 
     model = make_model(tmp_path / "m")
     exclude = evidence_files(model / "model.sig")
     recorded = take_snapshot(model, PLAIN, exclude=exclude).manifest.ignore_paths
-    assert recorded == tuple(
-        sorted({*GIT_NAMES, "model.sig", "model.sigs.jsonl", "model.sig.leaves"})
-    )
+    evidence = {"model.c2pa", "model.sig", "model.sigs.jsonl", "model.sig.leaves"}
+    assert recorded == tuple(sorted({*GIT_NAMES, *evidence}))
 
 
 def test_evidence_outside_the_model_is_not_recorded(tmp_path: Path) -> None:
