@@ -17,7 +17,8 @@ _BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?```console\n(.*?)^```$", re.M
 _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.M)
 _END = "--- end of this command ---"
 # Keys and signatures are new in every run, and so are digests over them.
-_NEW = re.compile(r"[0-9a-f]{16,}")
+# Keys and digests, moments, and the lengths of what holds a certificate's signature.
+_NEW = re.compile(r"[0-9a-f]{16,}|\d{4}-\d\d-\d\dT[\d:+]+|\d+\.\d(?= kB)|(?<=manifest's )\d+")
 
 
 @dataclass(frozen=True, slots=True)
