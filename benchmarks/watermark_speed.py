@@ -492,7 +492,7 @@ def main() -> int:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json of the corpus, for text in")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--passages", type=int, default=2000, help="per round, for our detectors")
+    parser.add_argument("--passages", type=int, default=10_000, help="per round, for our detectors")
     parser.add_argument("--no-tables", action="store_true", help="without KGW's 302 MB of lists")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path)

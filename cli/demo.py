@@ -8,7 +8,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from countermark.cli.extras import has_watermark
+from countermark.cli.extras import has_c2pa, has_watermark
 from countermark.cli.options import framed, verb
 from countermark.cli.output import Output
 
@@ -17,6 +17,7 @@ __all__ = ["command"]
 _TENSORS = ("embed.weight", "layers.0.attention.q_proj", "layers.0.mlp.up_proj", "head.weight")
 _ROWS, _COLUMNS = 64, 64
 _TOKENS, _VOCABULARY = 250, 1000
+_ALPHA = 1e-12  # Keys are new each time; the usual 1e-6 would now and then find the other one.
 
 
 @verb("demo", short_help="Sign, verify, tamper, refuse.", examples="countermark demo")
@@ -51,7 +52,8 @@ def command(output: Output) -> int:
         after = examine(model, signature, trust)
         output.line("refused", after.sentence, tone="bad")
 
-    marks = _mark_and_detect(output)
+        marks = _mark_and_detect(output)
+        credentials = _credit_and_judge(output, model)
     tensors = [change.name for finding in after.findings for change in finding.tensors]
     output.document(
         {
@@ -61,11 +63,13 @@ def command(output: Output) -> int:
             "after": after.outcome.value,
             "tensors": tensors,
             "marks": marks,
+            "credentials": credentials,
         }
     )
     worked = (before.outcome, after.outcome) == (Outcome.VERIFIED, Outcome.TAMPERED)
     marked = marks is None or list(marks.values()) == ["mark-found", "no-mark-found"]
-    return 0 if worked and marked and len(tensors) == 1 else 1
+    credited = credentials is None or list(credentials.values()) == ["verified", "tampered"]
+    return 0 if worked and marked and credited and len(tensors) == 1 else 1
 
 
 def _mark_and_detect(output: Output) -> dict[str, str] | None:
@@ -81,7 +85,15 @@ def _mark_and_detect(output: Output) -> dict[str, str] | None:
     import numpy as np
 
     from countermark.cli.watermark.answers import readable_p
-    from countermark.watermark import Answer, KeyRing, Marker, detect, keyed_detectors, sampler_of
+    from countermark.watermark import (
+        Answer,
+        DetectOptions,
+        KeyRing,
+        Marker,
+        detect,
+        keyed_detectors,
+        sampler_of,
+    )
     from countermark.watermark.keymaking import add_key
     from countermark.watermark.keys import Labels
 
@@ -99,13 +111,57 @@ def _mark_and_detect(output: Output) -> dict[str, str] | None:
     answers = {}
     for name, key in (("own_key", ours), ("other_key", theirs)):
         tried = keyed_detectors([key], vocabulary=_VOCABULARY)
-        said = detect(ids, detectors=tried, vocabulary=_VOCABULARY)
+        about = DetectOptions(alpha=_ALPHA)
+        said = detect(ids, detectors=tried, vocabulary=_VOCABULARY, options=about)
         answers[name] = said.answer.value
         found = said.answer is Answer.FOUND
         p = readable_p(said.evidence[0].log10_corrected_p)
         label, tone = ("found", "good") if found else ("not found", "bad")
         output.line(label, f"by key {key.id}, p = {p}", tone=tone)
     return answers
+
+
+def _credit_and_judge(output: Output, model: Path) -> dict[str, str] | None:
+    """Say in a text's manifest which model wrote it, then change a letter; None without c2pa."""
+    if not has_c2pa():
+        output.line("skipped", "content credentials: pip install 'countermark[c2pa]'", tone="note")
+        return None
+    import os
+    from datetime import UTC, datetime
+
+    from countermark.provenance import (
+        ContentRequest,
+        ExamineOptions,
+        TrustBundle,
+        TrustList,
+        examine_file,
+        load_identity,
+        load_model_evidence,
+        sign_file,
+        sign_model,
+    )
+    from countermark.provenance.dev_ca import make_dev_credentials
+
+    now = datetime.now(UTC)
+    made = make_dev_credentials(now, os.urandom)
+    identity = load_identity(made.signer_pem, made.signer_key_pem, at=now)
+    trusted = TrustList("demonstration", "manifest", (made.ca,))
+    trust = TrustBundle(name="demonstration", dated=now.date(), lists=(trusted,))
+    sign_model(model, model.with_suffix(".c2pa"), ContentRequest(), identity)
+    evidence = load_model_evidence(model)
+    answer, signed = model.with_name("answer.txt"), model.with_name("answer.signed.txt")
+    answer.write_text("The sea is calm tonight.\n", encoding="utf-8")
+    sign_file(answer, signed, ContentRequest(generated_by=evidence), identity)
+    output.line("credited", f"{answer.name}, by a manifest that names {model.name}")
+    options = ExamineOptions(trust=trust, model=evidence)
+    before = examine_file(signed, options)
+    output.line(
+        before.outcome.value, f"it leads to what {model.name}'s signature lists", tone="good"
+    )
+    signed.write_bytes(signed.read_bytes().replace(b"calm", b"cold"))
+    after = examine_file(signed, options)
+    output.line("refused", "one word of it was changed", tone="bad")
+    return {"before": before.outcome.value, "after": after.outcome.value}
 
 
 def _make_checkpoint(model: Path) -> None:

@@ -42,11 +42,44 @@ def exit_code_of(error: Error) -> int:
         case KeyMaterialError():
             return EXIT_USAGE
         case _:
-            return _exit_code_of_watermark(error)
+            return _exit_code_of_others(error)
+
+
+def _exit_code_of_others(error: Error) -> int:
+    # Here, since `verify` should not pay for what it does not raise.
+    from countermark.provenance.errors import ProvenanceError
+
+    if isinstance(error, ProvenanceError):
+        return _exit_code_of_provenance(error)
+    return _exit_code_of_watermark(error)
+
+
+def _exit_code_of_provenance(error: Error) -> int:
+    from countermark.provenance import errors
+
+    match error:
+        case errors.ContentRefusedError():
+            return EXIT_OF[error.verdict.outcome]
+        case (
+            errors.MalformedContentError()
+            | errors.MalformedStoreError()
+            | errors.MalformedTrustError()
+        ):
+            return EXIT_OF[Outcome.MALFORMED]
+        case errors.NoManifestError():
+            return EXIT_OF[Outcome.NOTHING_TO_VERIFY]
+        case (
+            errors.CredentialError()
+            | errors.DefinitionError()
+            | errors.ModelEvidenceError()
+            | errors.UnsupportedContentError()
+        ):
+            return EXIT_USAGE
+        case _:
+            return EXIT_ERROR
 
 
 def _exit_code_of_watermark(error: Error) -> int:
-    # Here, since `verify` should not pay for what it does not raise.
     from countermark.watermark import errors
 
     match error:

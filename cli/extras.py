@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["has_watermark", "require_transformers", "require_watermark"]
+__all__ = ["has_c2pa", "has_watermark", "require_c2pa", "require_transformers", "require_watermark"]
 
 
 def has_watermark() -> bool:
@@ -37,6 +37,24 @@ def require_transformers() -> None:
         from countermark.signing.errors import MissingExtraError
 
         raise MissingExtraError("writing with a model", "transformers")
+
+
+def has_c2pa() -> bool:
+    """Return whether the package of the extra `c2pa` is there."""
+    return _all_there("c2pa")
+
+
+def require_c2pa() -> None:
+    """Refuse to go on without c2pa-python.
+
+    Raises:
+        MissingExtraError: It is missing.
+
+    """
+    if not has_c2pa():
+        from countermark.signing.errors import MissingExtraError
+
+        raise MissingExtraError("content credentials", "c2pa")
 
 
 def _all_there(*names: str) -> bool:

@@ -34,6 +34,8 @@ _VERBS = {
     "inspect": "Show what a signature, key or weight file says, without trusting it.",
     "diff": "Compare two checkpoints or signatures, down to the tensor.",
     "watermark": "Mark text that a model writes, and detect the marks, with p-values that hold.",
+    "content": "Attach content credentials (C2PA) to what was made, and judge them.",
+    "cert": "Make certificates for trying it out, and say what is wrong with one.",
     "demo": "Sign, verify, tamper, refuse: the whole story on a small checkpoint.",
 }
 

@@ -218,8 +218,8 @@ def _previous(
 def _report(
     output: Output, snapshot: Snapshot, signers: Sequence[Identity], written: Sequence[Path]
 ) -> None:
-    from countermark.cli.verdicts import check_document
     from countermark.signing.names import printable
+    from countermark.signing.verdict import check_document
 
     manifest = snapshot.manifest
     size = sum(file.size_bytes or 0 for file in manifest.files)

@@ -9,17 +9,17 @@ from countermark.cli.exits import EXIT_OF
 from countermark.cli.output import Output, human_bytes
 from countermark.signing.names import printable
 from countermark.signing.verdict import (
-    Check,
     Coverage,
     Finding,
     Outcome,
     Signer,
     Status,
     Verdict,
+    check_document,
     failed,
 )
 
-__all__ = ["check_document", "print_verdict", "unsigned", "verdict_document"]
+__all__ = ["print_verdict", "unsigned", "verdict_document"]
 
 _HEADLINES = {
     Outcome.VERIFIED: "VERIFIED",
@@ -107,18 +107,6 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
         "signers": [_signer(signer) for signer in verdict.signers],
         "coverage": None if verdict.coverage is None else _coverage(verdict.coverage),
     }
-
-
-def check_document(check: Check) -> dict[str, object]:
-    """Return one check as JSON."""
-    document: dict[str, object] = {
-        "code": check.code,
-        "status": check.status.value,
-        "sentence": check.sentence,
-    }
-    if check.hint:
-        document["hint"] = check.hint
-    return document
 
 
 def _finding(finding: Finding) -> dict[str, object]:

@@ -18,6 +18,7 @@ from countermark.signing.keys import PublicKey
 from countermark.signing.verdict import Outcome, Verdict
 from countermark.signing.walk import ModelFile, walk
 from support.models import make_model, sign, trust
+from support.races import later_than, overwrite
 
 SIZE = 3 << 20
 LONG_AGO_NS = 1_000_000_000 * 1_000_000_000
@@ -65,29 +66,6 @@ def options(request: pytest.FixtureRequest) -> VerifyOptions:
 @pytest.fixture
 def signed(model: Path, tmp_path: Path) -> tuple[Path, PublicKey]:
     return sign(model, signature=tmp_path / "model.sig")
-
-
-def overwrite(file: Path, offset: int, *, keep_mtime: bool = False) -> None:
-    before = file.stat()
-    with file.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(b"evil")
-    if keep_mtime:
-        later_than(before.st_ctime_ns, file)
-        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def later_than(ctime_ns: int, file: Path) -> None:
-    """Wait for the kernel's clock to tick, so that the next change cannot share its time."""
-    probe = file.with_name(".probe")
-    try:
-        while True:
-            probe.write_bytes(b"x")
-            if probe.stat().st_ctime_ns > ctime_ns:
-                return
-            probe.unlink()
-    finally:
-        probe.unlink()
 
 
 def expect_changed(verdict: Verdict, name: str = "w.bin") -> None:

@@ -27,6 +27,10 @@ _STORED = (
     "--out FILE",
     "--card FILE",
     "NUMBA_CACHE_DIR",
+    "FILE.c2pa",
+    "--trust FILE",
+    "signer.key",
+    "content scan --out FILE",
 )
 
 

@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("scipy", reason="the extra `watermark` is not installed")
 pytest.importorskip("tokenizers", reason="the extra `watermark` is not installed")
 
+import numpy as np
 import watermark_power
 import watermark_speed
 

@@ -10,6 +10,7 @@ from countermark.signing.keys import generate
 from countermark.signing.places import default_signature, evidence_files
 from countermark.signing.sign import Identity, sign_snapshot, write_signed
 from countermark.signing.snapshot import SnapshotOptions, take_snapshot
+from support.extras import need_watermark
 from support.models import make_model
 
 
@@ -37,6 +38,7 @@ def desk(_signed_once: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need_watermark()
     # Here, since most tests of the command line need none of it.
     from countermark.watermark.keyring import KeyRing
     from countermark.watermark.keyring_files import save_ring

@@ -12,10 +12,16 @@ import jsonschema
 import pytest
 
 import countermark
-from countermark import Error, cli, signing, watermark
+from countermark import Error, cli, provenance, signing, watermark
+from countermark.cli import cert as cert_verbs
+from countermark.cli import content as content_verbs
 from countermark.cli import watermark as watermark_verbs
+from countermark.cli.content import trust as trust_verbs
 from countermark.cli.exits import EXIT_OF, exit_code_of
 from countermark.cli.watermark.answers import exit_of
+from countermark.provenance.errors import ContentRefusedError
+from countermark.provenance.scan_worker import NOT_JUDGED
+from countermark.provenance.statuses import HOLDING, STATUSES, UNKNOWN
 from countermark.signing.errors import VerificationError
 from countermark.signing.verdict import Outcome, Verdict
 from countermark.watermark.verdict import Answer
@@ -28,7 +34,16 @@ ROWS = {
         r"^\| `([a-z0-9-]+)` \| ([-\d, ]+) \|", SPEC.partition("## 3.")[2], re.M
     )
 }
-PACKAGES = (signing, cli, watermark, watermark_verbs)
+PACKAGES = (
+    signing,
+    cli,
+    watermark,
+    watermark_verbs,
+    provenance,
+    content_verbs,
+    trust_verbs,
+    cert_verbs,
+)
 CHECKS = {"held", "failed", "warned", "not_checked", "_untrusted"}
 
 
@@ -71,7 +86,7 @@ def reasons() -> set[str]:
 def codes_of(argument: ast.expr) -> set[str]:
     """Return the codes that the first argument of a check can be; none if an error's own."""
     match ast.unparse(argument):
-        case "code" | "error.code" | "e.code":
+        case "code" | "error.code" | "e.code" | "check.code" | "meaning.code":
             return set()  # Handed on: the class, or the caller, has it.
         case "prefix + _moment_code(certificate, at)":
             moments = ("certificate-expired", "certificate-not-yet-valid")
@@ -130,7 +145,7 @@ def test_every_code_of_a_check_is_listed_with_its_exit_code() -> None:
 @pytest.mark.parametrize(("code", "kind"), sorted(error_classes(), key=str))
 def test_every_code_of_an_error_is_listed_with_its_exit_code(code: str, kind: type[Error]) -> None:
     assert code in ROWS
-    if issubclass(kind, VerificationError):
+    if issubclass(kind, (VerificationError, ContentRefusedError)):
         outcomes = set(EXIT_OF.values()) - {0}
         assert ROWS[code] == outcomes
         assert exit_code_of(VerificationError(Verdict(subject="", checks=()))) == 10
@@ -140,9 +155,21 @@ def test_every_code_of_an_error_is_listed_with_its_exit_code(code: str, kind: ty
         assert elsewhere.get(code, exit_code_of(kind.__new__(kind))) in ROWS[code]
 
 
+def test_every_status_of_c2pa_is_listed_with_its_exit_code() -> None:
+    for meaning in (*STATUSES.values(), UNKNOWN):
+        # What c2pa says of a timestamp warns, and refuses nothing.
+        warns = meaning.code.startswith("timestamp-")
+        assert warns or EXIT_OF[meaning.outcome] in ROWS[meaning.code], meaning.code
+    for _, code in HOLDING.values():
+        assert ROWS[code] == set()
+
+
 def test_nothing_is_listed_that_is_not_in_the_sources() -> None:
     known = {code for code, _ in error_classes()} | {outcome.value for outcome in Outcome}
     known |= {answer.value for answer in Answer}
+    known |= {meaning.code for meaning in (*STATUSES.values(), UNKNOWN)}
+    known |= {code for _, code in HOLDING.values()}
+    known |= set(NOT_JUDGED)
     for _, call in CHECK_CALLS:
         known |= codes_of(call.args[0])
     assert set(ROWS) - known == set()

@@ -2,38 +2,16 @@
 
 import errno
 import os
-import pty
-import select
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from support.command import COMMAND, environment, run
+from support.processes import HUGE_BYTES, interrupted, needs_proc, on_terminal
 
 BY_KEY = ("verify", "model", "--public-key", "release.pub")
-HUGE_BYTES = 64 << 30  # Sparse; nobody reads all of it before the tests give up.
-
-
-def open_files(process: "subprocess.Popen[bytes]") -> set[str]:
-    folder = Path(f"/proc/{process.pid}/fd")
-    names = set()
-    for link in folder.iterdir():
-        try:
-            names.add(os.path.basename(os.readlink(link)))
-        except OSError:
-            continue
-    return names
-
-
-def wait_until_reading(process: "subprocess.Popen[bytes]", name: str) -> None:
-    deadline = time.monotonic() + 60
-    while name not in open_files(process):
-        assert process.poll() is None, "it ended before it read the weights"
-        assert time.monotonic() < deadline, "it never read the weights"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -43,7 +21,7 @@ def huge(desk: Path) -> Path:
     return desk
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files in /proc")
+@needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 @pytest.mark.parametrize(
     "words",
@@ -59,18 +37,8 @@ def test_interrupt_leaves_nothing_half_written(
     run("verify", "model", "--cache", "digests", cwd=huge)  # Makes the caches' own key.
     before = sorted(huge.rglob("*"))
     signature = (huge / "model/model.sig").read_bytes()
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=huge,
-        env=environment(huge),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        wait_until_reading(process, "huge.safetensors")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, b"")
+    code, out, err = interrupted(huge, words, number, reading="huge.safetensors".__eq__)
+    assert (code, out) == (130, b"")
     assert err == b"countermark: interrupted; nothing was left half-written\n"
     assert sorted(huge.rglob("*")) == before
     assert (huge / "model/model.sig").read_bytes() == signature
@@ -122,39 +90,6 @@ def test_closed_standard_output_leaves_the_exit_code(desk: Path) -> None:
             ["sh", "-c", script, "sh", *words], cwd=desk, env=environment(desk), check=False
         )
         assert done.returncode == code
-
-
-def on_terminal(desk: Path, *words: str, variables: dict[str, str] | None = None) -> bytes:
-    """Return what a terminal would have been sent."""
-    leader, follower = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=desk,
-        env=environment(desk, **{"TERM": "xterm", **(variables or {})}),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        start_new_session=True,
-    ) as process:
-        os.close(follower)
-        sent = bytearray()
-        interrupted = False
-        while True:
-            ready, _, _ = select.select([leader], [], [], 60)
-            assert ready, "nothing was printed for a minute"
-            try:
-                data = os.read(leader, 65536)
-            except OSError:  # Linux says EIO when the other end is closed.
-                break
-            if not data:
-                break
-            sent += data
-            if not interrupted and b"\x1b[?25l" in sent:
-                process.send_signal(signal.SIGINT)
-                interrupted = True
-        process.wait(timeout=60)
-    os.close(leader)
-    return bytes(sent)
 
 
 def test_colours_are_for_terminals_and_can_be_turned_off(desk: Path) -> None:

@@ -15,6 +15,7 @@ SPEC = (ROOT / "specs/cli.md").read_text(encoding="utf-8")
 
 # These accept more than usual, leave something out or replace something, so that only
 # somebody who types them gets them; the last two are other names of --format.
+GROUPS = ("cert ", "content ", "watermark ")
 WITHOUT_VARIABLE = {
     "sign": {"--cache", "--ignore-path", "--allow-symlinks", "--replace"},
     "verify": {
@@ -25,6 +26,10 @@ WITHOUT_VARIABLE = {
         "--accept-partial",
         "--allow-uncovered-weights",
     },
+    "cert dev-ca": {"--replace"},
+    "content sign": {"--in-place", "--replace"},
+    "content scan": {"--resume", "--replace"},
+    "content trust make": {"--list", "--tsa", "--cawg", "--allow", "--purpose", "--replace"},
     "watermark detect": {"--no-common", "--resume"},
     "watermark scan": {"--no-common"},
     "watermark calibrate": {"--replace"},
@@ -68,10 +73,17 @@ def options_of(command: click.Command) -> dict[str, click.Option]:
 OPTIONS = [(verb, name) for verb, command in verbs().items() for name in options_of(command)]
 
 
-def test_there_are_six_verbs_and_seven_for_watermarks_and_the_specification_has_each() -> None:
+def test_the_specification_has_each_verb() -> None:
     watermarks = ["keygen", "generate", "detect", "scan", "calibrate", "report", "vllm-config"]
     names = ["keygen", "sign", "verify", "inspect", "diff"]
-    assert list(verbs()) == [*names, *(f"watermark {name}" for name in watermarks), "demo"]
+    content = ["sign", "verify", "scan", "trust make", "trust show"]
+    assert list(verbs()) == [
+        *names,
+        *(f"watermark {name}" for name in watermarks),
+        *(f"content {name}" for name in content),
+        *(f"cert {name}" for name in ("dev-ca", "dev-tsa", "lint")),
+        "demo",
+    ]
     for verb in verbs():
         assert section(verb)
 
@@ -80,7 +92,7 @@ def test_there_are_six_verbs_and_seven_for_watermarks_and_the_specification_has_
 def test_option_has_help_a_variable_and_a_row_in_the_specification(verb: str, name: str) -> None:
     option = options_of(verbs()[verb])[name]
     assert option.help
-    where = section(verb) if verb.startswith("watermark ") and name not in SHARED else SPEC
+    where = section(verb) if verb.startswith(GROUPS) and name not in SHARED else SPEC
     if name not in SHORTHANDS:
         assert re.search(rf"`{re.escape(name)}\b", where), f"specs/cli.md does not have {name}"
     if name in WITHOUT_VARIABLE.get(verb, set()) | SHORTHANDS:
@@ -90,8 +102,8 @@ def test_option_has_help_a_variable_and_a_row_in_the_specification(verb: str, na
         own = re.sub("[ -]", "_", f"COUNTERMARK_{verb}_{name[2:]}".upper())
         variable = SHARED.get(name, own)
         assert option.envvar == variable
-        # The many of `watermark` follow a rule that is stated once.
-        assert f"`{variable}`" in SPEC or variable.startswith("COUNTERMARK_WATERMARK_")
+        # The many of a group follow a rule that is stated once.
+        assert f"`{variable}`" in SPEC or verb.startswith(GROUPS)
 
 
 def test_specification_has_no_variable_that_no_option_reads() -> None:

@@ -230,7 +230,8 @@ def test_diff_of_a_model_and_its_signature_is_empty(desk: Path) -> None:
 def test_demo_tells_the_whole_story(tmp_path: Path) -> None:
     ran = run("demo", cwd=tmp_path)
     assert (ran.code, ran.err) == (0, "")
-    checkpoint, marks = plain(ran.out).partition("marked ")[::2]
+    checkpoint, rest = plain(ran.out).partition("marked ")[::2]
+    marks, credentials = rest.partition("credited ")[::2]
     assert checkpoint == (
         "made         tiny-model: model.safetensors with 4 tensors\n"
         "signed       model.sig, by key ID…\n"
@@ -246,6 +247,12 @@ def test_demo_tells_the_whole_story(tmp_path: Path) -> None:
         r"not found    by key \S+, p = \S+\n",
         marks,
     )
+    assert credentials == (
+        "    answer.txt, by a manifest that names tiny-model\n"
+        "verified     it leads to what tiny-model's signature lists\n"
+        "refused      one word of it was changed\n"
+    )
     document = run("demo", "--json", cwd=tmp_path).document
+    assert document["credentials"] == {"before": "verified", "after": "tampered"}
     assert document["tensors"] == ["layers.0.mlp.up_proj"]
     assert document["marks"] == {"own_key": "mark-found", "other_key": "no-mark-found"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.command import environment, install_on_path, run
+from support.extras import need_c2pa, need_watermark
 from support.models import make_hub_snapshot, make_local_dir, make_model
 from support.pki import authority, email, signer
 
@@ -51,6 +52,7 @@ def published(stage: tuple[Path, dict[str, str]]) -> Path:
 @pytest.fixture
 def marked(stage: tuple[Path, dict[str, str]]) -> Path:
     """Add a tokenizer, the ring of a key, and texts with and without its mark."""
+    need_watermark()
     from countermark.watermark.keyring import KeyRing
     from countermark.watermark.keyring_files import save_ring
     from countermark.watermark.tokenization import load_tokenizer
@@ -69,4 +71,17 @@ def marked(stage: tuple[Path, dict[str, str]]) -> Path:
     footer = words_of(tokenizer, 20, seed=7)
     clean = [f"{words_of(tokenizer, 50, seed=100 + n)} {footer}" for n in range(8)]
     (folder / "clean.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in clean))
+    return folder
+
+
+@pytest.fixture
+def pictured(stage: tuple[Path, dict[str, str]]) -> Path:
+    """Add what a model made, and a file of another kind."""
+    need_c2pa()
+    from support.media import unsigned
+
+    folder, _ = stage
+    (folder / "cat.png").write_bytes(unsigned("png"))
+    (folder / "answer.txt").write_text("The sea is calm tonight.\n")
+    (folder / "data.bin").write_bytes(bytes(range(256)))
     return folder

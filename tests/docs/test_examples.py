@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command import ROOT
+from support.extras import need_c2pa
 
 EXAMPLES = ROOT / "examples"
 Stage = tuple[Path, dict[str, str]]
@@ -29,7 +30,7 @@ def start(words: list[str], stage: Stage, **more: str) -> "subprocess.CompletedP
 def test_every_example_has_a_test() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     names = [path.name for path in EXAMPLES.iterdir() if path.is_file()]
-    assert len(names) >= 3
+    assert len(names) >= 4
     for name in names:
         assert f'"{name}"' in text
 
@@ -53,6 +54,26 @@ def test_verify_before_load_opens_good_weights_and_no_others(stage: Stage) -> No
     other = start([*words, "stranger.pub"], stage)
     assert (other.returncode, other.stdout) == (1, "")
     assert other.stderr.startswith("not loaded: wrong-key: ")
+
+
+def test_sign_content_answers_each_question_and_refuses_a_change(stage: Stage) -> None:
+    need_c2pa()
+    folder, _ = stage
+    (folder / "answer.txt").write_text("The sea is calm tonight.\n")
+    ran = start([sys.executable, str(EXAMPLES / "sign_content.py"), "answer.txt"], stage)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == [
+        "integrity: held",
+        "signature: held",
+        "signer: held",
+        "time: held",
+        "ingredients: not-checked",
+        "identity: not-checked",
+        "disclosure: held",
+        "model: not-checked",
+        "refused: tampered, content-changed",
+    ]
+    assert (folder / "answer.txt").read_text() == "The sea is calm tonight.\n"
 
 
 @pytest.mark.usefixtures("published")

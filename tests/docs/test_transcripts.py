@@ -13,6 +13,7 @@ PAGES = {
     "docs/cookbook/release-engineer.md": 14,
     "docs/cookbook/downstream-user.md": 12,
     "docs/cookbook/watermark.md": 13,
+    "docs/cookbook/content-credentials.md": 17,
 }
 
 Stage = tuple[Path, dict[str, str]]
@@ -50,6 +51,11 @@ def test_downstream_user_s_session_prints_what_it_says(stage: Stage) -> None:
 @pytest.mark.usefixtures("marked")
 def test_watermark_session_prints_what_it_says(stage: Stage) -> None:
     check("docs/cookbook/watermark.md", stage)
+
+
+@pytest.mark.usefixtures("pictured")
+def test_content_credentials_session_prints_what_it_says(stage: Stage) -> None:
+    check("docs/cookbook/content-credentials.md", stage)
 
 
 def test_blocks_are_found_and_ones_marked_not_run_are_not() -> None:
