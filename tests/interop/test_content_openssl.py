@@ -193,10 +193,11 @@ def issued_by_openssl(made: Path) -> None:
 def test_chain_that_openssl_issued_passes_the_rules_and_signs(made: Path) -> None:
     issued_by_openssl(made)
     chain, key, top = ((made / name).read_bytes() for name in ("own.pem", "own.key", "top.pem"))
-    checks = lint(chain, key, at=NOW + timedelta(minutes=1), anchors=top)
+    soon = datetime.now(UTC) + timedelta(minutes=1)  # They are valid from now on.
+    checks = lint(chain, key, at=soon, anchors=top)
     assert [check for check in checks if check.status is Status.FAILED] == []
     assert outcome_of(checks) is Outcome.VERIFIED
-    identity = load_identity(chain, key, at=NOW + timedelta(minutes=1))
+    identity = load_identity(chain, key, at=soon)
     store = signed_store(identity, make_credentials().settings)
     assert state_of(store, make_credentials().settings)[0] == "Valid"
 

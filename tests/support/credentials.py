@@ -9,6 +9,9 @@ from functools import cache
 
 from countermark.provenance.dev_ca import DevCredentials, DevRequest, make_dev_credentials
 
+# Tests ask for moments around the beginning of the session: certificates must be valid then, too,
+# however late the first test comes that wants them.
+STARTED = datetime.now(UTC)
 TRUSTED_PURPOSES = "1.3.6.1.4.1.62558.2.1\n1.3.6.1.5.5.7.3.36\n"
 
 
@@ -63,7 +66,8 @@ def make_credentials(*, key: str = "ec-p256", days: float = 365, name: str = "Te
 @cache
 def _make(key: str, days: float, name: str) -> Credentials:
     request = DevRequest(organization=name, key_type=key, validity=timedelta(days=days))
-    made = make_dev_credentials(datetime.now(UTC), os.urandom, request)
+    now = STARTED if days >= 1 else datetime.now(UTC)
+    made = make_dev_credentials(now, os.urandom, request)
     return Credentials(
         ca_pem=made.ca_pem,
         chain_pem=made.signer_pem,
