@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("c2pa", reason="the extra `c2pa` is not installed")
+
 from countermark.provenance.definition import ContentRequest
 from countermark.provenance.errors import ContentNotFoundError, MalformedStoreError
 from countermark.provenance.examine import ExamineOptions, examine, examine_file

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("c2pa", reason="the extra `c2pa` is not installed")
+
 from countermark.cli.exits import EXIT_OF
 from countermark.provenance.boxes_binding import check_boxes
 from countermark.provenance.definition import ContentRequest
