@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
+_AGAIN_S = 0.01  # Long enough for Python to leave what it was in.
+
 # Verb to its one-line help. It stands here so that listing the verbs imports none of them.
 _VERBS = {
     "keygen": "Make a signing key.",
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # 100,000 rows, which the collector would walk over and over.
     gc.disable()
     signal.signal(signal.SIGTERM, _interrupt)  # Whoever stops us politely gets a clean end.
+    signal.signal(signal.SIGALRM, _interrupt)  # An interrupt again, if one was dropped.
+    sys.unraisablehook = _dropped
     given = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is shown escaped, and stops nothing.
@@ -91,6 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _dropped(unraisable: sys.UnraisableHookArgs) -> None:
+    """Interrupt again, very soon, if Python had to drop an interrupt.
+
+    It does where nobody could catch one: in a finalizer, or in the import system's callbacks.
+    """
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def run(arguments: Sequence[str]) -> int:

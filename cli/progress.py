@@ -60,7 +60,7 @@ def bar(what: str, ending: ExitStack) -> Callable[[int, int], None] | None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block is done; only for the main thread.
+    """Let signals that interrupt wait until the block is done; only for the main thread.
 
     Rich is not made to be interrupted while it takes the terminal or gives it back: it would
     be left with half of its hooks, and fail over the other half.
@@ -68,7 +68,7 @@ def _signals_held() -> Iterator[None]:
     held: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: held.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     }
     try:
         yield

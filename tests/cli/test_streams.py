@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,43 @@ def test_interrupt_leaves_nothing_half_written(
     assert err == b"countermark: interrupted; nothing was left half-written\n"
     assert sorted(huge.rglob("*")) == before
     assert (huge / "model/model.sig").read_bytes() == signature
+
+
+# A verb in the middle of which an interrupt comes while an object is being finalized: Python
+# prints that it ignored the exception, and goes on.
+IN_A_FINALIZER = """
+import os, signal, time
+import click
+from countermark.cli import demo
+from countermark.cli.main import main
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+@click.command("demo")
+def busy():
+    Last()
+    time.sleep(30)
+    print("done")
+
+demo.command = busy
+main(["demo"])
+"""
+
+
+def test_an_interrupt_that_python_drops_interrupts_all_the_same(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", IN_A_FINALIZER],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (130, b"")
+    assert done.stderr.strip() == b"countermark: interrupted"
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["human", "json"])
